@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/base/code.h"
 
+#include <stddef.h>
+
 #define ROW(name, number, retryable, http, en, ja) {(mk_code)(number), #name, (retryable) != 0, (http), (en), (ja)},
 static const mk_code_info table[] = {MK_ERROR_TABLE(ROW)};
 #undef ROW

@@ -16,9 +16,9 @@
 
 enum { BUS_HEADER_MAX = 1024, BUS_BODY_MAX = 64 * 1024, BUS_ID_SIZE = 16 };
 
-/* Settings shared by callers and workers; bus_conf_rows gives their rows: bus.broker_a, bus.broker_b (endpoints),
+/* Settings shared by callers and workers; bus_conf_table gives their rows: bus.broker_a, bus.broker_b (endpoints),
  * bus.broker_a_key, bus.broker_b_key (public key files), bus.key (this principal's secret key file, 0400). */
-const conf_row *bus_conf_rows(size_t *ret_count);
+conf_table bus_conf_table(void);
 
 typedef struct bus_peer bus_peer_t;
 

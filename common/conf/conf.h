@@ -37,6 +37,11 @@ typedef struct conf_row {
         (name), CONF_FLAG, &(var), (fallback), 0, 1, false, (help) \
     }
 
+typedef struct conf_table {
+    const conf_row *rows;
+    size_t count;
+} conf_table;
+
 typedef struct conf conf_t;
 
 /* Several tables make one set (a library's rows and the service's own). Rows are not copied. */

@@ -17,10 +17,10 @@
 typedef struct daemon daemon_t;
 
 typedef struct daemon_spec {
-    const char *program;  /* "mykey-registry" */
-    const char *service;  /* "registry" */
-    const conf_row *rows; /* the service's own settings */
-    size_t row_count;
+    const char *program;      /* "mykey-registry" */
+    const char *service;      /* "registry" */
+    const conf_table *tables; /* the service's own settings and those of its libraries, e.g. bus_conf_table() */
+    size_t table_count;
 } daemon_spec;
 
 /* Adds the common rows (log.level, ops.listen, drain.limit_s, instance), loads settings, opens the log, blocks signals,

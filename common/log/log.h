@@ -8,7 +8,8 @@
 
 #include "common/log/fields.tbl.h"
 
-typedef enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR } log_level;
+/* Not LOG_…: <syslog.h> has those. */
+typedef enum log_level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARN, LEVEL_ERROR } log_level;
 
 #define LOG_ROW_ENUM(id, name, kind, help) LOG_F_##id,
 typedef enum log_field_id { LOG_F_END, LOG_FIELD_TABLE(LOG_ROW_ENUM) LOG_F_COUNT_ } log_field_id;
@@ -43,12 +44,12 @@ uint64_t log_dropped_total(void);
 void log_write(log_level level, const char *event, const log_field *fields);
 
 #define log_debug(event, ...) \
-    log_write(LOG_DEBUG, (event), (const log_field[]){__VA_ARGS__ __VA_OPT__(, ){LOG_F_END, NULL, 0}})
+    log_write(LEVEL_DEBUG, (event), (const log_field[]){__VA_ARGS__ __VA_OPT__(, ){LOG_F_END, NULL, 0}})
 #define log_info(event, ...) \
-    log_write(LOG_INFO, (event), (const log_field[]){__VA_ARGS__ __VA_OPT__(, ){LOG_F_END, NULL, 0}})
+    log_write(LEVEL_INFO, (event), (const log_field[]){__VA_ARGS__ __VA_OPT__(, ){LOG_F_END, NULL, 0}})
 #define log_warn(event, ...) \
-    log_write(LOG_WARN, (event), (const log_field[]){__VA_ARGS__ __VA_OPT__(, ){LOG_F_END, NULL, 0}})
+    log_write(LEVEL_WARN, (event), (const log_field[]){__VA_ARGS__ __VA_OPT__(, ){LOG_F_END, NULL, 0}})
 #define log_error(event, ...) \
-    log_write(LOG_ERROR, (event), (const log_field[]){__VA_ARGS__ __VA_OPT__(, ){LOG_F_END, NULL, 0}})
+    log_write(LEVEL_ERROR, (event), (const log_field[]){__VA_ARGS__ __VA_OPT__(, ){LOG_F_END, NULL, 0}})
 
 #endif
