@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the test suites one after the other: tests/run.py [SUITE...]
+
+Each suite prints its seconds and counts; the last line is "N passed, N failed". A suite is a function that returns
+(passed, failed, skipped); what it printed on failure is shown in full."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("MYKEY_BUILD", os.path.join(ROOT, "build"))
+SANITIZED = os.path.basename(BUILD).startswith("build-sanitize")
+
+
+def shell(*command, **environment):
+    env = {**os.environ, **environment}
+    return subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def show(output):
+    sys.stdout.write(output if output.endswith("\n") else output + "\n")
+
+
+def as_one(result):
+    """A command that counts as one test."""
+    if result.returncode != 0:
+        show(result.stdout)
+    return (1, 0, 0) if result.returncode == 0 else (0, 1, 0)
+
+
+def meson(build):
+    result = shell("meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs")
+    passed = failed = 0
+    with open(os.path.join(build, "meson-logs", "testlog.txt"), encoding="utf-8", errors="replace") as log:
+        text = log.read()
+    # Each program is a cmocka group; its closing lines give the counts of its tests.
+    passed = sum(int(n) for n in re.findall(r"\[  PASSED  \] (\d+) test", text))
+    failed = sum(int(n) for n in re.findall(r"\[  FAILED  \] (?:\S+: )?(\d+) test", text))
+    if result.returncode != 0:
+        show(result.stdout)
+        failed = max(failed, 1)
+    return passed, failed, 0
+
+
+def pytest(folder):
+    report = os.path.join(BUILD, f"pytest-{os.path.basename(folder)}.xml")
+    result = subprocess.run(
+        ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=8", f"--junitxml={report}",
+         folder], cwd=ROOT, env={**os.environ, "MYKEY_BUILD": BUILD, "PYTHONDONTWRITEBYTECODE": "1"})
+    if result.returncode not in (0, 1) or not os.path.exists(report):
+        return 0, 1, 0
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    count = {name: int(suite.get(name)) for name in ("tests", "failures", "errors", "skipped")}
+    failed = count["failures"] + count["errors"]
+    return count["tests"] - failed - count["skipped"], failed, count["skipped"]
+
+
+def unit():
+    return meson(BUILD)
+
+
+def clang():
+    """All code compiles clean with clang too, warnings being errors."""
+    build = os.path.join(ROOT, "build-clang")
+    if not os.path.exists(os.path.join(build, "build.ninja")):
+        result = shell("meson", "setup", build, CC="clang")
+        if result.returncode != 0:
+            return as_one(result)
+    return as_one(shell("ninja", "--quiet", "-C", build))
+
+
+def sanitize():
+    """The unit tests under ASan and UBSan (the whole suite: make test SANITIZE=1)."""
+    if SANITIZED:
+        return 0, 0, 0
+    build = os.path.join(ROOT, "build-sanitize")
+    result = shell("tools/setup/build.sh", build, "1")
+    if result.returncode != 0:
+        return as_one(result)
+    return meson(build)
+
+
+def lint():
+    return as_one(shell("tools/lint/lint.sh"))
+
+
+def integration():
+    return pytest("tests/integration")
+
+
+def browser():
+    return pytest("tests/browser")
+
+
+def story():
+    return pytest("tests/story")
+
+
+def container():
+    return pytest("tests/container")
+
+
+SUITES = {suite.__name__: suite for suite in (lint, unit, clang, sanitize, integration, story, browser, container)}
+
+
+def main():
+    names = sys.argv[1:] or list(SUITES)
+    unknown = [name for name in names if name not in SUITES]
+    if unknown:
+        sys.exit(f"no such suite: {unknown[0]} (there are: {', '.join(SUITES)})")
+    rows, started = [], time.monotonic()
+    for name in names:
+        print(f"== {name}", flush=True)
+        begin = time.monotonic()
+        counts = SUITES[name]()
+        rows.append((name, time.monotonic() - begin, *counts))
+        print(f"== {name}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped in {rows[-1][1]:.1f} s", flush=True)
+    print(f"\n{'suite':<14}{'seconds':>9}{'passed':>8}{'failed':>8}{'skipped':>9}")
+    for name, seconds, passed, failed, skipped in rows:
+        print(f"{name:<14}{seconds:>9.1f}{passed:>8}{failed:>8}{skipped:>9}")
+    print(f"{'all':<14}{time.monotonic() - started:>9.1f}")
+    failed = sum(row[3] for row in rows)
+    print(f"{sum(row[2] for row in rows)} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Configures once and builds: tools/setup/build.sh BUILD_DIR [1 = sanitizers]
+set -eu
+build=$1
+cd "$(dirname "$0")/../.."
+if [ ! -e "$build/build.ninja" ]; then
+	options=""
+	if [ "${2:-}" = 1 ]; then options="-Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1"; fi
+	meson setup "$build" $options >"/tmp/mykey-setup-$$.log" || { cat "/tmp/mykey-setup-$$.log"; exit 1; }
+	rm -f "/tmp/mykey-setup-$$.log"
+fi
+# On a terminal ninja shows its own progress line; elsewhere only what is wrong.
+if [ -t 1 ]; then
+	ninja -C "$build"
+else
+	ninja --quiet -C "$build" || exit 1
+	echo "build: $build is up to date"
+fi
