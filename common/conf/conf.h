@@ -22,6 +22,7 @@ typedef struct conf_row {
     int64_t min, max;     /* CONF_NUMBER: inclusive range; CONF_TEXT: length */
     bool reloadable;      /* taken over on SIGHUP */
     const char *help;     /* one English line with the unit */
+    const char *choices;  /* CONF_TEXT: the allowed words, "debug info warn error"; NULL = any text */
 } conf_row;
 
 #define CONF_ROW_TEXT(name, var, fallback, help)                      \
