@@ -257,7 +257,7 @@ static void print_number(FILE *out, double value)
     } else if (isinf(value)) {
         fputs(value > 0 ? "+Inf\n" : "-Inf\n", out);
     } else {
-        fprintf(out, fabs(value) < 1e15 && value == floor(value) ? "%.0f\n" : "%.15g\n", value);
+        fprintf(out, fabs(value) < 1e15 && value == (double)(int64_t)value ? "%.0f\n" : "%.15g\n", value);
     }
 }
 

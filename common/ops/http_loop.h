@@ -20,7 +20,10 @@ typedef struct http_loop_options {
     unsigned timeout_s;        /* idle connections; 0 = 30 */
 } http_loop_options;
 
+/* BAD_REQUEST: listen is malformed (host must be numeric); UNAVAILABLE: can't be bound, errno says why. */
 mk_code http_loop_new(zloop_t *loop, const http_loop_options *options, http_loop_t **ret_http) MK_CHECKED;
+
+/* Every suspended connection must have been resumed before (libmicrohttpd aborts otherwise). */
 void http_loop_destroy(http_loop_t **self_p);
 
 /* The bound TCP port, 0 for a unix socket. */
