@@ -23,7 +23,7 @@ typedef struct daemon_spec {
     size_t table_count;
 } daemon_spec;
 
-/* Adds the common rows (log.level, ops.listen, drain.limit_s, instance), loads settings, opens the log, blocks signals,
+/* Adds the common rows (log.level, ops.listen, drain.limit_s), loads settings, opens the log, blocks signals,
  * makes the loop, locks down core dumps. NULL: *ret_exit is the exit status (0 after --print-config etc., 2 on error).
  */
 daemon_t *daemon_new(const daemon_spec *spec, int argc, char **argv, int *ret_exit);
@@ -45,7 +45,8 @@ void daemon_hold(daemon_t *self);
 void daemon_release(daemon_t *self);
 bool daemon_draining(const daemon_t *self);
 
-/* Runs the loop. The exit status of the process: 0 after a clean drain. */
+/* Runs the loop. The exit status of the process: 0 after a clean drain, 1 if drain.limit_s ended it or a handler of
+ * the loop returned -1, else what daemon_fail said. A second SIGTERM or SIGINT exits with 128 + its number. */
 int daemon_run(daemon_t *self);
 
 /* Ends the loop with this exit status (a fault of our own that a restart may mend). */
