@@ -30,7 +30,7 @@ def banner(counter):
     {card} insert card-1      → 789
     {card} swap card-2        → 2231
     {card} remove
-    {card} list               all cards: without a link, revoked, expired, forged …
+    {card} cards              all cards: without a link, revoked, expired, forged …
     {card} faults             what can go wrong with a card
 
   Logs: {counter.stack.layout.run}/*.log   Data: {counter.stack.layout.data}

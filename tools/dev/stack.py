@@ -139,8 +139,7 @@ class Stack:
     def start(self):
         self.make()
         self.cluster.start()
-        run(f"{ROOT}/deploy/db/migrate.sh", "registry", f"{ROOT}/services/registry/schema",
-            env={**os.environ, "PGHOST": self.cluster.socket_dir, "PGUSER": "postgres"})
+        self.migrate("registry")
         for name in BROKERS:
             self.start_broker(name)
         self.start_jpki()
@@ -154,6 +153,12 @@ class Stack:
             self.processes[name].wait_ready()
         self.put_operators()
         return self
+
+    def migrate(self, service):
+        env = {**os.environ, "PGHOST": self.cluster.socket_dir}
+        run(f"{ROOT}/deploy/db/create.sh", service, env={**env, "PGUSER": "postgres"})
+        run(f"{ROOT}/deploy/db/migrate.sh", service, f"{ROOT}/services/{service}/schema",
+            env={**env, "PGUSER": f"{service}_owner"})
 
     def launch(self, name, command, ops=True, env=None):
         process = Process(name, command, self.layout.in_run(f"{name}.log"), self.ops(name) if ops else None, env)
