@@ -133,10 +133,10 @@ static mk_code load_files(gateway_t *self, const char **ret_what, const char **r
 {
     const gateway_settings *settings = self->settings;
     MK_TRY(gateway_settings_check(settings, ret_what));
-    *ret_what = "gateway.platform_terms_ja_file";
-    MK_TRY(gateway_settings_read_terms(settings->platform_terms_ja_file, &self->platform_terms_ja));
-    *ret_what = "gateway.platform_terms_en_file";
-    MK_TRY(gateway_settings_read_terms(settings->platform_terms_en_file, &self->platform_terms_en));
+    *ret_what = "gateway.platform_terms_ja";
+    MK_TRY(gateway_settings_read_terms(settings->platform_terms_ja, &self->platform_terms_ja));
+    *ret_what = "gateway.platform_terms_en";
+    MK_TRY(gateway_settings_read_terms(settings->platform_terms_en, &self->platform_terms_en));
     *ret_what = "gateway.edge_secret_file";
     return edge_secret_load(settings->edge_secret_file, &self->secret, ret_why);
 }

@@ -219,11 +219,6 @@ void request_refuse_body(request_t *self)
     if (!self->is_answered) refuse_at_once(self, MK_TOO_LARGE, "body");
 }
 
-void request_abandon(request_t *self)
-{
-    refuse_at_once(self, MK_UNAVAILABLE, NULL);
-}
-
 void request_add_body(request_t *self, const char *data, size_t size)
 {
     if (self->is_answered) return;
@@ -283,10 +278,6 @@ static void enter(request_t *self)
 {
     admission_refusal refusal;
     uint64_t now_ms = clock_mono_ms();
-    if (self->gateway->bus == NULL) { /* the process ends */
-        request_fail(self, MK_UNAVAILABLE, NULL, 0);
-        return;
-    }
     if (admission_enter(self->gateway->admission, self->route->admission, now_ms, &refusal) != MK_OK) {
         refuse_busy(self, &refusal);
         return;

@@ -38,9 +38,6 @@ void request_add_body(request_t *self, const char *data, size_t size);
 /* The body announced is too large: answers TOO_LARGE, unless there is an answer. */
 void request_refuse_body(request_t *self);
 
-/* The process ends: answers UNAVAILABLE without calling `answered`. */
-void request_abandon(request_t *self);
-
 /* The body is complete: does what there is to do, unless there is an answer. */
 void request_run(request_t *self);
 

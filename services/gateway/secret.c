@@ -39,8 +39,7 @@ static mk_code read_file(const char *path, char out[FILE_MAX], const char **ret_
 static mk_code add_line(edge_secret_t *self, const char *line)
 {
     static const char key[] = "edge ";
-    MK_ENSURE(strncmp(line, key, sizeof key - 1) == 0, MK_UNAVAILABLE);
-    const char *secret = line + sizeof key - 1;
+    const char *secret = strncmp(line, key, sizeof key - 1) == 0 ? line + sizeof key - 1 : line;
     MK_ENSURE(text_is_made_of(secret, TEXT_ID, SECRET_MIN, SECRET_SIZE_MAX), MK_UNAVAILABLE);
     MK_ENSURE(self->count < SECRETS_MAX, MK_UNAVAILABLE);
     bytes_sha256((const uint8_t *)secret, strlen(secret), self->sha256[self->count++]);

@@ -192,12 +192,8 @@ void server_destroy(server_t **self_p)
     exchange_t *exchange;
     LIST_FOREACH(exchange, &self->exchanges, next)
     {
-        if (!exchange->suspended) continue;
-        exchange->suspended = false;
-        request_abandon(exchange->request);
-        MHD_resume_connection(exchange->connection);
+        if (exchange->suspended) MHD_resume_connection(exchange->connection);
     }
-    http_loop_kick(self->http);
     http_loop_destroy(&self->http);
     free(self);
     *self_p = NULL;

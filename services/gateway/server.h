@@ -9,8 +9,8 @@
 /* Listens as gateway.listen says. UNAVAILABLE: it can't. */
 mk_code server_new(gateway_t *gateway, server_t **ret_server) MK_CHECKED;
 
-/* Those still waiting are answered UNAVAILABLE. Nothing may call back into their requests any more: destroy the bus
- * peer and the terminal table before. */
+/* The connections of those still waiting are closed: the edge answers UNAVAILABLE. Nothing may call back into their
+ * requests any more: destroy the bus peer and the terminal table before. */
 void server_destroy(server_t **self_p);
 
 /* Is the bus there? For /health. */

@@ -9,7 +9,7 @@
 
 typedef struct gateway_settings {
     char *listen, *id, *environment, *origin, *edge_secret_file;
-    char *platform_terms_version, *platform_terms_ja_file, *platform_terms_en_file;
+    char *platform_terms_version, *platform_terms_ja, *platform_terms_en;
     int64_t connections_max, outstanding_max, rate, burst;
     int64_t terminal_rate, terminal_burst, enrol_rate, enrol_burst;
     int64_t challenges_max, terminals_max, lame_duck_ms;

@@ -44,6 +44,9 @@ static void matches_whole_secrets_only(void **state)
     assert_false(edge_secret_matches(secret, "edge " OLD));
     edge_secret_destroy(&secret);
     assert_null(secret);
+    assert_int_equal(load(OLD, 0400, &secret, &why), MK_OK);
+    assert_true(edge_secret_matches(secret, OLD));
+    edge_secret_destroy(&secret);
 }
 
 static void bad_files_are_refused(void **state)
@@ -57,7 +60,7 @@ static void bad_files_are_refused(void **state)
         {"edge " OLD "\n", 0440, "mode"},
         {"edge " OLD "\n", 0604, "mode"},
         {"", 0400, "form"},
-        {OLD "\n", 0400, "form"},
+        {"other " OLD "\n", 0400, "form"},
         {"edge short\n", 0400, "form"},
         {"edge " OLD " x\n", 0400, "form"},
         {"edge " OLD "\nedge " NEW "\nedge " OLD "\n", 0400, "form"},
