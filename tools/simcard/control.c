@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { WORDS_MAX = 6, SWAP_GAP_MS = 1200, TRIES_MAX = 15 };
+enum { WORDS_MAX = 6, TRIES_MAX = 15 };
 
 typedef struct words {
     char *at[WORDS_MAX]; /* at[0] is the verb; NULL where there is none */
@@ -37,27 +37,17 @@ static reader_t *find_reader(control *self, const char *word, FILE *out)
     return NULL;
 }
 
-static void finish_insert(mk_code code, const char *name, const reader_t *reader, const char *why, FILE *out)
-{
-    if (code != MK_OK) {
-        fail(out, why);
-        return;
-    }
-    fprintf(out, "ok %s %s\n", name, reader_state(reader));
-}
-
+/* Also the verb swap: inserting takes out what is there. */
 static void insert(control *self, const words *in, FILE *out)
 {
     char why[CARD_WHY_MAX] = "the card can't be read";
     reader_t *reader = find_reader(self, in->at[2], out);
-    if (reader != NULL) finish_insert(reader_insert(reader, in->at[1], why), in->at[1], reader, why, out);
-}
-
-static void swap(control *self, const words *in, FILE *out)
-{
-    char why[CARD_WHY_MAX] = "the card can't be read";
-    reader_t *reader = find_reader(self, in->at[2], out);
-    if (reader != NULL) finish_insert(reader_swap(reader, in->at[1], SWAP_GAP_MS, why), in->at[1], reader, why, out);
+    if (reader == NULL) return;
+    if (reader_insert(reader, in->at[1], why) != MK_OK) {
+        fail(out, why);
+        return;
+    }
+    fprintf(out, "ok %s %s\n", in->at[1], reader_state(reader));
 }
 
 static void take_out(control *self, const words *in, FILE *out)
@@ -225,7 +215,7 @@ static const struct verb {
 } verbs[] = {
     {"insert", 1, 2, insert, "CARD [SLOT]", "lay a card on the reader (slot 0)"},
     {"remove", 0, 1, take_out, "[SLOT]", "take it away"},
-    {"swap", 1, 2, swap, "CARD [SLOT]", "take it away and lay another one there, 1.2 s later"},
+    {"swap", 1, 2, insert, "CARD [SLOT]", "take it away and lay another one there, 1.2 s later"},
     {"status", 0, 0, status, "", "what lies where, tries left, the fault: JSON"},
     {"cards", 0, 0, list_cards, "", "the cards that there are"},
     {"fault", 1, WORDS_MAX - 1, set_fault, "NAME [ARGUMENTS]", "misbehave; `fault none` ends it"},

@@ -15,7 +15,6 @@ enum {
     AUTH_CERT = 0x000A,
     SIGN_CERT = 0x0001,
     TOKEN = 0x0006,
-    SWAP_GAP_MS = 1200, /* longer than pcscd's look at the reader, so that it sees the gap */
 };
 
 typedef enum moment { MOMENT_BEFORE, MOMENT_AFTER, MOMENT_BETWEEN } moment;
@@ -99,7 +98,6 @@ static void swap_at(fault_t *self, bool first, fault_plan *plan)
     plan->execute = plan->answer = false;
     plan->then = FAULT_SWAP;
     plan->swap_to = self->args.card;
-    plan->gap_ms = self->args.has_number ? self->args.number : SWAP_GAP_MS;
     self->row = NULL;
 }
 
@@ -347,8 +345,7 @@ static const fault_row fault_rows[] = {
     {"slow", "nW", APDU_KIND_COUNT, slow, NULL, "MS [WHAT]", "answers after MS milliseconds"},
     {"remove-at", "wm", APDU_KIND_COUNT, remove_at, NULL, "WHAT before|after|between",
      "is pulled before running the command, after it but before the answer, or after the answer; once"},
-    {"swap-at", "wcN", APDU_KIND_COUNT, swap_at, NULL, "WHAT CARD [GAP_MS]",
-     "is exchanged before running the command (gap 1200 ms); once"},
+    {"swap-at", "wc", APDU_KIND_COUNT, swap_at, NULL, "WHAT CARD", "is exchanged before running the command; once"},
 };
 enum { ROW_COUNT = sizeof fault_rows / sizeof fault_rows[0] };
 

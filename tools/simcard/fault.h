@@ -13,7 +13,6 @@ typedef struct fault_plan {
     bool answer;         /* and the reader gets to hear */
     fault_then then;     /* and then the card stays, goes, or gives way to another */
     uint32_t delay_ms;   /* before the answer */
-    uint32_t gap_ms;     /* without any card, when swapped */
     const char *swap_to; /* a card's name, when swapped; valid until the next fault_set */
 } fault_plan;
 

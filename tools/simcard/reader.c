@@ -22,8 +22,9 @@ struct reader {
     card_t *card;     /* lying on the reader */
     applet_t *applet; /* its processor */
     unsigned session, commands;
-    card_t *next;        /* of a swap: comes at connect_ms */
+    card_t *next;        /* comes at connect_ms */
     uint64_t connect_ms; /* 0 = nothing to connect */
+    uint64_t free_ms;    /* when pcscd will have seen that the last card is gone */
     uint8_t in[MESSAGE_MAX];
     size_t in_size;
     reply reply;       /* in hand, sent at reply_ms */
@@ -125,22 +126,18 @@ void reader_remove(reader_t *self)
     tell(self, "remove");
     applet_destroy(&self->applet);
     card_destroy(&self->card);
-}
-
-mk_code reader_swap(reader_t *self, const char *name, uint32_t gap_ms, char *why)
-{
-    card_t *card = NULL;
-    MK_TRY(card_load(self->options.cards_dir, name, &card, why));
-    reader_remove(self);
-    self->next = card;
-    self->connect_ms = clock_mono_ms() + gap_ms;
-    return MK_OK;
+    self->free_ms = clock_mono_ms() + READER_GAP_MS;
 }
 
 mk_code reader_insert(reader_t *self, const char *name, char *why)
 {
-    MK_TRY(reader_swap(self, name, 0, why));
-    try_connect(self, clock_mono_ms());
+    card_t *card = NULL;
+    uint64_t now_ms = clock_mono_ms();
+    MK_TRY(card_load(self->options.cards_dir, name, &card, why));
+    reader_remove(self);
+    self->next = card;
+    self->connect_ms = self->free_ms > now_ms ? self->free_ms : now_ms;
+    if (self->connect_ms == now_ms) try_connect(self, now_ms);
     return MK_OK;
 }
 
@@ -172,7 +169,7 @@ static void leave(reader_t *self, const fault_plan *plan)
 {
     char why[CARD_WHY_MAX];
     if (plan->then == FAULT_REMOVE) reader_remove(self);
-    if (plan->then == FAULT_SWAP && reader_swap(self, plan->swap_to, plan->gap_ms, why) != MK_OK) {
+    if (plan->then == FAULT_SWAP && reader_insert(self, plan->swap_to, why) != MK_OK) {
         fprintf(stderr, "mykey-simcard: swap: %s\n", why);
         reader_remove(self);
     }
@@ -222,6 +219,7 @@ static void on_command(reader_t *self, const uint8_t *bytes, size_t size, uint64
     self->commands++;
     self->plan = fault_before(self->options.fault, &command, self->commands == 1);
     reply_set_sw(&self->reply, 0x6F00);
+    if (!applet_powered(self->applet)) self->plan.execute = false;
     if (self->plan.execute) applet_run(self->applet, bytes, size, &self->reply);
     fault_after(self->options.fault, &command, self->applet, self->card, &self->reply);
     record(self, &command, bytes, size);

@@ -20,17 +20,17 @@ typedef struct reader_options {
 reader_t *reader_new(const reader_options *options);
 void reader_destroy(reader_t **self_p);
 
-/* Takes out what is there, then inserts. When vpcd isn't there yet the card waits for it. */
+enum { READER_GAP_MS = 1200 }; /* pcscd looks at a virtual reader every 400 ms; a real one always notices */
+
+/* Takes out what is there and inserts that card, not before the reader has been empty for READER_GAP_MS. When vpcd
+ * isn't there yet the card waits for it. Fails, changing nothing, when the card can't be loaded. */
 mk_code reader_insert(reader_t *self, const char *name, char *why) MK_CHECKED;
 void reader_remove(reader_t *self);
-
-/* Removes now and inserts after gap_ms. Fails, changing nothing, when the card can't be loaded. */
-mk_code reader_swap(reader_t *self, const char *name, uint32_t gap_ms, char *why) MK_CHECKED;
 
 /* The card lying there, NULL if none. */
 card_t *reader_card(const reader_t *self);
 
-/* "empty", "waiting" (for the reader's driver, or for a swap's gap), "inserted", "powered". */
+/* "empty", "waiting" (for the gap after a removal, or for vpcd), "inserted", "powered". */
 const char *reader_state(const reader_t *self);
 
 /* For poll: the descriptor, -1 if there is none, and the milliseconds until reader_run is due, -1 = never. */
