@@ -16,6 +16,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/base/text.h"
+
 enum { BACKLOG = 512, CONNECTIONS = 1000, TIMEOUT_S = 30, HEADER_MEMORY = 32 * 1024, WAIT_MAX_MS = 60 * 1000 };
 
 static const char unix_prefix[] = "unix:";
@@ -26,6 +28,7 @@ struct http_loop {
     zmq_pollitem_t item; /* libmicrohttpd's epoll descriptor */
     int timer;           /* -1: none */
     bool timer_is_kick;
+    unsigned connections; /* after the last run */
     unsigned port;
     char *path; /* of the unix socket while it listens */
 };
@@ -77,11 +80,11 @@ static mk_code listen_unix(const char *path, int *ret_fd)
     return MK_OK;
 }
 
-/* "127.0.0.1:80" or "[::1]:80" into two texts. */
+/* "127.0.0.1:80" or "[::1]:80" into two texts. getaddrinfo would take port 99999 for 34463. */
 static bool split_host(const char *listen, char *host, size_t cap, const char **ret_port)
 {
     const char *colon = strrchr(listen, ':');
-    if (colon == NULL || colon == listen || colon[1] == '\0') return false;
+    if (colon == NULL || colon == listen) return false;
     size_t size = (size_t)(colon - listen);
     if (listen[0] == '[' && colon[-1] == ']') {
         listen++;
@@ -91,7 +94,7 @@ static bool split_host(const char *listen, char *host, size_t cap, const char **
     memcpy(host, listen, size);
     host[size] = '\0';
     *ret_port = colon + 1;
-    return true;
+    return text_is_made_of(colon + 1, TEXT_DIGITS, 1, 5) && strtoul(colon + 1, NULL, 10) <= UINT16_MAX;
 }
 
 static mk_code listen_tcp(const char *text, int *ret_fd)
@@ -137,11 +140,22 @@ static void set_timer(http_loop_t *self, size_t delay_ms)
     self->timer_is_kick = delay_ms == 0;
 }
 
+/* At its connection limit libmicrohttpd takes the listening socket out of its epoll set and puts it back only at the
+ * start of a later MHD_run, which nothing would cause: so whenever connections ended, it runs once more. */
+static void notice_ended(http_loop_t *self)
+{
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(self->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    unsigned now = info == NULL ? 0 : info->num_connections;
+    if (now < self->connections) http_loop_kick(self);
+    self->connections = now;
+}
+
 static void run(http_loop_t *self)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms = 0;
     MHD_run(self->daemon);
-    if (self->timer_is_kick) return; /* a handler asked for another run at once */
+    notice_ended(self);
+    if (self->timer_is_kick) return; /* also if a handler asked for it */
     if (MHD_get_timeout(self->daemon, &wait_ms) == MHD_YES) {
         set_timer(self, wait_ms > WAIT_MAX_MS ? WAIT_MAX_MS : (size_t)wait_ms);
     } else {
