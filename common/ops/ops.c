@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/ops/git.h"
 #include "common/ops/http_loop.h"
 
 enum { CONNECTIONS = 64, TIMEOUT_S = 10 };
@@ -56,7 +57,8 @@ static answer answer_metrics(ops_t *self)
 static answer answer_version(ops_t *self)
 {
     char *body = NULL;
-    int size = asprintf(&body, "{\"program\":\"%s\",\"version\":\"%s\"}\n", self->options.program, MYKEY_VERSION);
+    int size = asprintf(&body, "{\"program\":\"%s\",\"version\":\"%s\",\"git\":\"%s\"}\n", self->options.program,
+                        MYKEY_VERSION, MYKEY_GIT);
     assert(size > 0);
     return (answer){200, type_json, body, (size_t)size};
 }

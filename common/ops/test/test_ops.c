@@ -277,7 +277,6 @@ static void test_malformed_requests(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "\r\n\r\n\r\n",
         "GET\r\n\r\n",
         "GET /livez\r\n\r\n",
         "GET /livez HTTP/9.9\r\nHost: x\r\n\r\n",
