@@ -135,8 +135,8 @@ class Authority:
             for root in ROOTS
             if ROOTS[root][0] == "roots"
         ]
-        if not (self.folder / "root_pins").exists() or (self.folder / "root_pins").read_text() != "".join(lines):
-            write(self.folder / "root_pins", "".join(lines))
+        if not (self.folder / "root-pins").exists() or (self.folder / "root-pins").read_text() != "".join(lines):
+            write(self.folder / "root-pins", "".join(lines))
 
     # -- certificates
 

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/jpki-verify/checker.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "common/base/clock.h"
+#include "common/log/log.h"
+#include "services/jpki-verify/child.h"
+
+enum {
+    FLIGHT_MAX = 16,    /* fits into the socket's buffer with room to spare */
+    JOB_WAIT_MS = 3000, /* then nobody waits for the answer any more */
+    HANG_MS = 2000,     /* one certificate takes 0.1 ms */
+    LOAD_MS = 60000,    /* reading revocation lists */
+    TICK_MS = 1000,
+    BACK_OFF_MS = 10,
+    BACK_OFF_MAX_MS = 5000,
+    STRIKES_MAX = 2,
+};
+
+typedef struct job {
+    uint64_t submitted_ms, sent_ms;
+    unsigned strikes; /* parsers that died of it */
+    checker_fn *fn;
+    void *arg;
+    wire_request request;
+} job;
+
+struct checker {
+    zloop_t *loop;
+    checker_options options;
+    int program_fd;
+    int tick_timer, start_timer; /* -1 = not armed */
+    uint64_t next_id, fingerprint;
+    unsigned failures; /* starts that came to nothing, in a row */
+    child_t current, candidate;
+    zlist_t *waiting, *flight; /* of job; flight is in the order of sending */
+    metric_t *starts, *refused_lists, *age, *next_update, *revoked, *root_expiry;
+};
+
+static int on_start_timer(zloop_t *loop, int timer, void *arg);
+static int on_child(zloop_t *loop, zmq_pollitem_t *item, void *arg);
+
+/* ---- jobs ---- */
+
+static void finish(job *one, const checker_answer *answer)
+{
+    one->fn(answer, one->arg);
+    free(one);
+}
+
+static void finish_with(job *one, unsigned check)
+{
+    finish(one, &(checker_answer){.check = check});
+}
+
+/* As many as may be under way. What the socket doesn't take now goes with the next answer. */
+static void pump(checker_t *self)
+{
+    while (self->current.is_ready && zlist_size(self->flight) < FLIGHT_MAX && zlist_size(self->waiting) > 0) {
+        job *one = zlist_first(self->waiting);
+        if (!child_send(&self->current, &one->request)) return;
+        one->sent_ms = clock_mono_ms();
+        zlist_pop(self->waiting);
+        zlist_append(self->flight, one);
+    }
+}
+
+void checker_submit(checker_t *self, const checker_request *request, checker_fn *fn, void *arg)
+{
+    job *one = calloc(1, sizeof *one);
+    if (one == NULL) abort();
+    one->fn = fn;
+    one->arg = arg;
+    one->submitted_ms = clock_mono_ms();
+    one->request.kind = WIRE_VERIFY;
+    one->request.id = ++self->next_id;
+    one->request.certificate_size = (uint32_t)request->certificate.size;
+    one->request.signature_size = (uint32_t)request->signature.size;
+    memcpy(one->request.digest, request->digest, RSA_DIGEST_SIZE);
+    memcpy(one->request.payload, request->certificate.data, request->certificate.size);
+    memcpy(one->request.payload + request->certificate.size, request->signature.data, request->signature.size);
+    zlist_append(self->waiting, one);
+    pump(self);
+}
+
+/* Everything under way goes back to the front, in its order. */
+static void recall(checker_t *self)
+{
+    while (zlist_size(self->flight) > 0) {
+        job *last = zlist_last(self->flight);
+        zlist_remove(self->flight, last);
+        zlist_push(self->waiting, last);
+    }
+}
+
+static void drop_late(checker_t *self, uint64_t now_ms)
+{
+    for (job *one = zlist_first(self->waiting); one != NULL; one = zlist_first(self->waiting)) {
+        if (now_ms - one->submitted_ms < JOB_WAIT_MS) return;
+        zlist_pop(self->waiting);
+        finish_with(one, CHECK_COUNT_);
+    }
+}
+
+/* ---- state ---- */
+
+static bool is_fresh(const child_t *child, int64_t now_s)
+{
+    for (uint32_t i = 0; child->is_ready && i < child->ready.root_count; i++) {
+        const wire_root *root = &child->ready.roots[i];
+        if (root->has_list && now_s <= root->next_update && now_s <= root->not_after) return true;
+    }
+    return false;
+}
+
+static void tell_state(checker_t *self)
+{
+    bool fresh = is_fresh(&self->current, (int64_t)(clock_wall_ms() / 1000));
+    self->options.on_state(self->current.is_ready, fresh, self->options.arg);
+}
+
+static void refresh_metrics(void *arg)
+{
+    checker_t *self = arg;
+    double now_s = (double)clock_wall_ms() / 1000;
+    for (uint32_t i = 0; self->current.is_ready && i < self->current.ready.root_count; i++) {
+        const wire_root *root = &self->current.ready.roots[i];
+        const char *name = self->options.anchors->roots[i].name;
+        metric_set(self->root_expiry, (double)root->not_after - now_s, name, NULL, NULL, NULL);
+        if (!root->has_list) continue;
+        metric_set(self->age, now_s - (double)root->this_update, name, NULL, NULL, NULL);
+        metric_set(self->next_update, (double)root->next_update - now_s, name, NULL, NULL, NULL);
+        metric_set(self->revoked, root->revoked, name, NULL, NULL, NULL);
+    }
+}
+
+/* ---- starting and ending parsers ---- */
+
+/* The wait status; 0 if it did not run. One that ends by itself keeps the status it ended with. */
+static int forget(checker_t *self, child_t *child)
+{
+    if (!child_is_running(child)) return 0;
+    zloop_poller_end(self->loop, &(zmq_pollitem_t){.fd = child->fd});
+    return child_stop(child);
+}
+
+static void start_later(checker_t *self)
+{
+    uint64_t delay = (uint64_t)BACK_OFF_MS << (self->failures < 10 ? self->failures : 10);
+    if (delay > BACK_OFF_MAX_MS) delay = BACK_OFF_MAX_MS;
+    self->failures++;
+    if (self->start_timer < 0) self->start_timer = zloop_timer(self->loop, delay, 1, on_start_timer, self);
+}
+
+static void start_candidate(checker_t *self)
+{
+    (void)forget(self, &self->candidate);
+    self->fingerprint = crl_files_fingerprint(self->options.crl_folder);
+    metric_inc(self->starts);
+    if (!child_start(&self->candidate, self->program_fd, self->options.anchors, self->options.crl_folder)) {
+        log_error("parser_not_started", LOG_TEXT(DETAIL, strerror(errno)));
+        start_later(self);
+        return;
+    }
+    zmq_pollitem_t item = {.fd = self->candidate.fd, .events = ZMQ_POLLIN};
+    zloop_poller(self->loop, &item, on_child, self);
+}
+
+static int on_start_timer(zloop_t *loop, int timer, void *arg)
+{
+    checker_t *self = arg;
+    (void)loop, (void)timer;
+    self->start_timer = -1;
+    if (!child_is_running(&self->candidate)) start_candidate(self);
+    return 0;
+}
+
+/* The oldest unanswered request is what the parser died of. */
+static void blame_first(checker_t *self)
+{
+    job *first = zlist_first(self->flight);
+    if (first == NULL || ++first->strikes < STRIKES_MAX) return;
+    zlist_pop(self->flight);
+    finish_with(first, CHECK_parser);
+}
+
+static const char *exit_text(int status)
+{
+    switch (status) {
+    case WIRE_EXIT_ROOT: return "a root is not a root of the profile";
+    case WIRE_EXIT_SANDBOX: return "the sandbox can't be set up";
+    default: return "ended by itself";
+    }
+}
+
+static void bury(checker_t *self, child_t *child)
+{
+    pid_t pid = child->pid;
+    bool was_current = child == &self->current;
+    int status = forget(self, child);
+    const char *why = WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : exit_text(WEXITSTATUS(status));
+    log_error("parser_died", LOG_NUMBER(PID, pid), LOG_TEXT(DETAIL, why));
+    if (was_current) {
+        blame_first(self);
+        recall(self);
+        tell_state(self);
+    }
+    if (!child_is_running(&self->candidate)) start_later(self);
+}
+
+/* ---- what parsers say ---- */
+
+static void log_lists(const child_t *child, metric_t *refused)
+{
+    uint32_t count =
+        child->ready.crl_count < child->lists.count ? child->ready.crl_count : (uint32_t)child->lists.count;
+    for (uint32_t i = 0; i < count; i++) {
+        if (child->ready.faults[i] == CRL_TAKEN) continue;
+        const char *fault = crl_fault_name(child->ready.faults[i]);
+        metric_add(refused, 1, fault, NULL, NULL, NULL);
+        log_warn("revocation_list_ignored", LOG_TEXT(FILE, child->lists.names[i]), LOG_TEXT(DETAIL, fault));
+    }
+}
+
+static bool is_right(const checker_t *self, const wire_ready *ready)
+{
+    return ready->kind == WIRE_READY && ready->sandboxed == 1 && ready->root_count == self->options.anchors->count &&
+           ready->crl_count <= WIRE_CRLS_MAX && strncmp(ready->version, MYKEY_VERSION, sizeof ready->version) == 0;
+}
+
+/* The candidate takes over, unless what it has read is worse than what is in use: then that stays until its end. */
+static void on_ready(checker_t *self)
+{
+    self->candidate.is_ready = true;
+    log_lists(&self->candidate, self->refused_lists);
+    if (self->current.is_ready && !child_is_as_good(&self->candidate, &self->current)) {
+        log_warn("revocation_kept", LOG_TEXT(DETAIL, "the new lists are worse than those in use"));
+        (void)forget(self, &self->candidate);
+        return;
+    }
+    (void)forget(self, &self->current);
+    recall(self);
+    self->current = self->candidate;
+    self->candidate = (child_t){.fd = -1};
+    log_info("parser_ready", LOG_NUMBER(PID, self->current.pid), LOG_NUMBER(COUNT, self->current.ready.root_count));
+    tell_state(self);
+    pump(self);
+}
+
+static bool on_verdict(checker_t *self, const wire_verdict *verdict)
+{
+    job *first = zlist_first(self->flight);
+    if (first == NULL || verdict->kind != WIRE_VERDICT || verdict->id != first->request.id ||
+        verdict->check >= CHECK_COUNT_ || verdict->issuer_size > sizeof verdict->issuer ||
+        verdict->serial_size > sizeof verdict->serial) {
+        return false;
+    }
+    self->failures = 0;
+    zlist_pop(self->flight);
+    finish(first, &(checker_answer){.check = verdict->check,
+                                    .issuer = {verdict->issuer, verdict->issuer_size},
+                                    .serial = {verdict->serial, verdict->serial_size}});
+    return true;
+}
+
+static bool read_packet(checker_t *self, child_t *child)
+{
+    union {
+        wire_ready ready;
+        wire_verdict verdict;
+    } packet;
+    ssize_t size = recv(child->fd, &packet, sizeof packet, MSG_DONTWAIT);
+    if (size < 0) return errno == EAGAIN || errno == EINTR;
+    if (child->is_ready) return size == sizeof packet.verdict && on_verdict(self, &packet.verdict);
+    if (size != sizeof packet.ready || !is_right(self, &packet.ready)) return false;
+    child->ready = packet.ready;
+    on_ready(self);
+    return true;
+}
+
+static int on_child(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    checker_t *self = arg;
+    (void)loop;
+    child_t *child = item->fd == self->current.fd ? &self->current : &self->candidate;
+    if (item->fd != child->fd) return 0;
+    if (!read_packet(self, child)) bury(self, child);
+    pump(self);
+    return 0;
+}
+
+/* ---- time ---- */
+
+static void end_hanging(checker_t *self, uint64_t now_ms)
+{
+    job *first = zlist_first(self->flight);
+    if (first != NULL && now_ms - first->sent_ms > HANG_MS) bury(self, &self->current);
+    bool loading = child_is_running(&self->candidate);
+    if (loading && now_ms - self->candidate.started_ms > LOAD_MS) bury(self, &self->candidate);
+}
+
+static int on_tick(zloop_t *loop, int timer, void *arg)
+{
+    checker_t *self = arg;
+    (void)loop, (void)timer;
+    uint64_t now_ms = clock_mono_ms();
+    end_hanging(self, now_ms);
+    drop_late(self, now_ms);
+    bool idle = !child_is_running(&self->candidate) && self->start_timer < 0;
+    if (idle && crl_files_fingerprint(self->options.crl_folder) != self->fingerprint) start_candidate(self);
+    tell_state(self);
+    return 0;
+}
+
+/* ---- life ---- */
+
+static void declare_metrics(checker_t *self, metrics_t *metrics)
+{
+    self->starts = metrics_declare(metrics, METRIC_COUNTER, "mykey_jpki_parser_starts_total", "Parsers started.", "");
+    self->refused_lists = metrics_declare(metrics, METRIC_COUNTER, "mykey_jpki_revocation_lists_ignored_total",
+                                          "Revocation lists that were not taken.", "fault");
+    self->age = metrics_declare(metrics, METRIC_GAUGE, "mykey_jpki_revocation_age_seconds",
+                                "Time since thisUpdate of the list in use.", "root");
+    self->next_update =
+        metrics_declare(metrics, METRIC_GAUGE, "mykey_jpki_revocation_left_seconds",
+                        "Time until nextUpdate of the list in use; below 0 no card is accepted.", "root");
+    self->revoked = metrics_declare(metrics, METRIC_GAUGE, "mykey_jpki_revoked_serials", "Serials in use.", "root");
+    self->root_expiry = metrics_declare(metrics, METRIC_GAUGE, "mykey_jpki_root_left_seconds",
+                                        "Time until the root's certificate ends.", "root");
+    metrics_on_render(metrics, refresh_metrics, self);
+}
+
+mk_code checker_new(zloop_t *loop, const checker_options *options, checker_t **ret_checker)
+{
+    int program_fd = child_open_program(options->program);
+    MK_ENSURE(program_fd >= 0, MK_UNAVAILABLE);
+    checker_t *self = calloc(1, sizeof *self);
+    if (self == NULL) abort();
+    *self = (checker_t){.loop = loop, .options = *options, .program_fd = program_fd, .start_timer = -1};
+    self->current.fd = self->candidate.fd = -1;
+    self->waiting = zlist_new();
+    self->flight = zlist_new();
+    declare_metrics(self, options->metrics);
+    self->tick_timer = zloop_timer(loop, TICK_MS, 0, on_tick, self);
+    start_candidate(self);
+    *ret_checker = self;
+    return MK_OK;
+}
+
+void checker_destroy(checker_t **self_p)
+{
+    checker_t *self = *self_p;
+    if (self == NULL) return;
+    zloop_timer_end(self->loop, self->tick_timer);
+    if (self->start_timer >= 0) zloop_timer_end(self->loop, self->start_timer);
+    (void)forget(self, &self->current);
+    (void)forget(self, &self->candidate);
+    recall(self);
+    for (job *one = zlist_pop(self->waiting); one != NULL; one = zlist_pop(self->waiting)) {
+        finish_with(one, CHECK_COUNT_);
+    }
+    zlist_destroy(&self->waiting);
+    zlist_destroy(&self->flight);
+    close(self->program_fd);
+    free(self);
+    *self_p = NULL;
+}
