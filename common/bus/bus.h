@@ -98,6 +98,11 @@ typedef struct bus_service {
 /* Offers the service at both brokers from now on. `service` and its table must outlive the peer. */
 void bus_serve(bus_peer_t *self, const bus_service *service);
 
+/* From now on the offered service has only these shards (count 0 = any), each with its owner's epoch; told to both
+ * brokers at once and at each connection. count <= 64. */
+typedef struct bus_shard bus_shard; /* common/bus/bus_header.h */
+void bus_serve_shards(bus_peer_t *self, const bus_service *service, const bus_shard *shards, size_t count);
+
 /* Asks both brokers for no new jobs; done() is called when the last job has been answered and said BYE. */
 void bus_drain(bus_peer_t *self, void (*done)(void *arg), void *arg);
 
@@ -114,5 +119,8 @@ bool bus_job_cancelled(const bus_job_t *job);
 
 /* Answers and frees the job. message may be NULL. detail: static id of the failed rule or NULL. */
 void bus_job_reply(bus_job_t *job, mk_code code, const char *detail, const ProtobufCMessage *message);
+
+/* The same with a body of bytes. */
+void bus_job_reply_bytes(bus_job_t *job, mk_code code, const char *detail, const uint8_t *body, size_t size);
 
 #endif
