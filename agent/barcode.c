@@ -52,7 +52,9 @@ static problem_t draw(int symbology, const char *text, barcode *out)
     bool good = rc < ZINT_ERROR && symbol->rows == 1 && symbol->width <= BARCODE_MODULES_MAX;
     for (int i = 0; good && i < symbol->width; i++)
         out->modules[i] = symbol->encoded_data[0][i / 8] >> (i % 8) & 1 ? '1' : '0';
-    if (good) out->modules[symbol->width] = '\0';
+    int width = good ? symbol->width : 0;
+    while (width > 0 && out->modules[width - 1] == '0') width--; /* the gap after the last character */
+    out->modules[width] = '\0';
     bytes_wipe(symbol->text, sizeof symbol->text);
     ZBarcode_Delete(symbol);
     return good ? MK_OK : MK_NUMBER_INVALID;

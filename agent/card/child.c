@@ -35,7 +35,7 @@ typedef struct child {
     card_report report; /* large, so not on the stack */
 } child_t;
 
-static void send_report(child_t *self, const card_report *report)
+static void send_report(const card_report *report)
 {
     size_t size = offsetof(card_report, data) + report->size;
     if (send(CARD_CHILD_SOCKET, report, size, MSG_NOSIGNAL) < 0) _exit(0);
@@ -46,7 +46,7 @@ static void tell_presence(child_t *self, reader_presence seen)
     bool news = seen.problem != self->told.problem || seen.cards != self->told.cards;
     if (!news && clock_mono_ms() - self->told_at_ms < ALIVE_MS) return;
     card_report report = {.verb = CARD_PRESENCE, .problem = seen.problem, .cards = seen.cards};
-    send_report(self, &report);
+    send_report(&report);
     self->told = seen;
     self->told_at_ms = clock_mono_ms();
 }
@@ -127,7 +127,7 @@ static void obey(child_t *self, const card_order *order)
     /* A wrong PIN leaves the session usable; anything else that failed ends it. */
     if (report->problem && report->problem != PROBLEM_PIN_WRONG)
         end_session(self, report->problem == PROBLEM_CARD_REMOVED);
-    send_report(self, report);
+    send_report(report);
     self->told_at_ms = clock_mono_ms();
 }
 
