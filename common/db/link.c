@@ -30,8 +30,9 @@ typedef struct query {
     long statement;
     db_result_fn *fn; /* NULL: ours, or answered already */
     void *arg;
-    uint64_t sent_us, deadline_us, hang_us;
-    mk_code code; /* of the answer that was read, told at its Sync */
+    uint64_t sent_us, deadline_us;
+    uint64_t patience_us; /* as the first of the queue */
+    mk_code code;         /* of the answer that was read, told at its Sync */
     char sqlstate[6];
     PGresult *result;
 } query;
@@ -49,6 +50,7 @@ struct db_link {
     unsigned server_timeout_ms;
     bool broken; /* libpq refused to send */
     query *first, **last;
+    uint64_t first_since_us;
     unsigned load;
 };
 
@@ -103,7 +105,9 @@ static query *push(db_link_t *self, long statement, db_result_fn *fn, void *arg)
     item->arg = arg;
     item->code = MK_INTERNAL;
     item->sent_us = clock_mono_us();
-    item->deadline_us = item->hang_us = UINT64_MAX;
+    item->deadline_us = UINT64_MAX;
+    item->patience_us = HANG_GRACE_US;
+    if (self->first == NULL) self->first_since_us = item->sent_us;
     *self->last = item;
     self->last = &item->next;
     self->load++;
@@ -116,6 +120,7 @@ static query *pop(db_link_t *self)
     self->first = item->next;
     if (self->first == NULL) self->last = &self->first;
     self->load--;
+    self->first_since_us = clock_mono_us();
     return item;
 }
 
@@ -403,7 +408,7 @@ void db_link_query(db_link_t *self, size_t statement, const db_param *params, ui
         PQpipelineSync(self->conn) == 1;
     query *item = push(self, (long)statement, fn, arg);
     item->deadline_us = item->sent_us + (uint64_t)timeout_ms * 1000;
-    item->hang_us = item->sent_us + (uint64_t)self->server_timeout_ms * 1000 + HANG_GRACE_US;
+    item->patience_us = (uint64_t)self->server_timeout_ms * 1000 + HANG_GRACE_US;
     if (!sent) self->broken = true; /* the next tick drops it: callbacks never run from here */
     flush(self);
 }
@@ -415,5 +420,6 @@ void db_link_tick(db_link_t *self, uint64_t now_us)
         item->code = MK_DEADLINE_EXCEEDED;
         answer(self, item, MK_DEADLINE_EXCEEDED);
     }
-    if (self->first != NULL && (self->broken || now_us >= self->first->hang_us)) drop(self);
+    if (self->first == NULL) return;
+    if (self->broken || now_us >= self->first_since_us + self->first->patience_us) drop(self);
 }

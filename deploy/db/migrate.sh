@@ -45,11 +45,13 @@ script() {
 		if [ $plan = yes ]; then
 			echo "\\echo would apply $name"
 		else
+			echo '\o /dev/null'
 			echo 'BEGIN;'
 			cat "$file"
 			echo 'RESET search_path;'
 			echo "INSERT INTO migration.applied (file, sha256) SELECT file, sha256 FROM present WHERE file = '$name';"
 			echo 'COMMIT;'
+			echo '\o'
 			echo "\\echo applied $name"
 		fi
 		echo '\endif'
