@@ -3,11 +3,22 @@
 
 #include <string.h>
 
+/* Absent, NULL, an OID (curves) or a SEQUENCE (PSS): no algorithm has others. */
+static bool read_parameters(der_t in)
+{
+    uint8_t tag;
+    der_t content;
+    if (in.size == 0) return true;
+    if (der_is(in, DER_OID)) return der_oid(&in, &content) && in.size == 0;
+    if (!der_next(&in, &tag, &content) || in.size != 0) return false;
+    return (tag == DER_NULL && content.size == 0) || (tag == DER_SEQUENCE && der_well_formed(content));
+}
+
 bool certificate_algorithm(der_t *in, der_t *ret_whole)
 {
     if (!der_take_whole(in, DER_SEQUENCE, ret_whole)) return false;
     der_t whole = *ret_whole, content, oid;
-    return der_take(&whole, DER_SEQUENCE, &content) && der_oid(&content, &oid) && der_well_formed(content);
+    return der_take(&whole, DER_SEQUENCE, &content) && der_oid(&content, &oid) && read_parameters(content);
 }
 
 bool certificate_extension(der_t *in, extension_t *ret_extension)

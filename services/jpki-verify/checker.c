@@ -169,6 +169,7 @@ static void start_candidate(checker_t *self)
     }
     zmq_pollitem_t item = {.fd = self->candidate.fd, .events = ZMQ_POLLIN};
     zloop_poller(self->loop, &item, on_child, self);
+    zloop_poller_set_tolerant(self->loop, &item); /* else its end, which is an error, would never be told */
 }
 
 static int on_start_timer(zloop_t *loop, int timer, void *arg)
@@ -275,7 +276,9 @@ static bool read_packet(checker_t *self, child_t *child)
         wire_verdict verdict;
     } packet;
     ssize_t size = recv(child->fd, &packet, sizeof packet, MSG_DONTWAIT);
-    if (size < 0) return errno == EAGAIN || errno == EINTR;
+    /* A parser that died with requests unread resets the connection: said once, before the answers that it still gave.
+     */
+    if (size < 0) return errno == EAGAIN || errno == EINTR || errno == ECONNRESET;
     if (child->is_ready) return size == sizeof packet.verdict && on_verdict(self, &packet.verdict);
     if (size != sizeof packet.ready || !is_right(self, &packet.ready)) return false;
     child->ready = packet.ready;

@@ -6,7 +6,7 @@
     testca.py DIR issue NAME [--variant V] [--root auth-2]
     testca.py DIR revoke NAME [--reason hold]
     testca.py DIR crl [--root auth-1] [--this-update -1h] [--next-update +2d] [--spoil HOW] [--random N]
-    testca.py DIR variants                         every variant of a certificate, with an index
+    testca.py DIR variants                         every variant of a certificate and of a list, with indexes
 
 Roots and cards stay; a revocation list lives two days and is made anew by every run.
 """
@@ -198,8 +198,7 @@ class Authority:
             listed.append([serial, now().isoformat(), jpki.REASONS[reason]])
         self._store("revoked.json", revoked)
 
-    def crl(self, root, this_update=None, next_update=None, spoil=None, random_count=0):
-        """Issues the list of a root anew."""
+    def make_crl(self, root, this_update=None, next_update=None, spoil=None, random_count=0):
         entries = [
             (serial, datetime.datetime.fromisoformat(when), reason)
             for serial, when, reason in self._load("revoked.json", {}).get(root, [])
@@ -213,7 +212,18 @@ class Authority:
             next_update=next_update or now() + 2 * DAY,
             entries=entries,
         )
-        write(self.folder / "crl" / f"{root}.crl", variant_table.make_crl(self, made, root, spoil))
+        return variant_table.make_crl(self, made, root, spoil)
+
+    def crl(self, root, **options):
+        """Issues the list of a root anew."""
+        write(self.folder / "crl" / f"{root}.crl", self.make_crl(root, **options))
+
+    def spoiled_crls(self, root):
+        """Every list that must not be taken, with an index of lines "HOW FAULT"."""
+        folder = self.folder / "variants" / "crl"
+        for how in variant_table.CRL_SPOILERS:
+            write(folder / f"{how}.crl", self.make_crl(root, spoil=how))
+        write(folder / "index", "".join(f"{how} {fault}\n" for how, fault in variant_table.CRL_SPOILERS.items()))
 
     # -- state
 
@@ -248,11 +258,19 @@ def command_revoke(authority, options):
 
 def command_crl(authority, options):
     for root in [options.root] if options.root else all_auth_roots():
-        authority.crl(root, options.this_update, options.next_update, options.spoil, options.random)
+        authority.crl(
+            root,
+            this_update=options.this_update,
+            next_update=options.next_update,
+            spoil=options.spoil,
+            random_count=options.random,
+        )
 
 
 def command_variants(authority, _):
+    authority.issue("card-1")  # the victim of the forged ones
     variant_table.write_all(authority, authority.folder / "variants", write, key_pem)
+    authority.spoiled_crls("auth-2")
     for root in all_auth_roots():
         authority.crl(root)
 

@@ -48,15 +48,19 @@ def make(authority, name, root, key=None):
     return encoded, serial & 0xFFFFFFFF, context.key, context.ca
 
 
+def index():
+    return "".join(f"{name} {code} {row}\n" for name, (code, row, _) in TABLE.items())
+
+
 def write_all(authority, folder, write, key_pem):
-    """NAME.der and NAME.key of each, and an index of lines "NAME CODE ROW"."""
-    if (folder / "index").exists():
+    """NAME.der and NAME.key of each, and an index of lines "NAME CODE ROW". What is there stays if the table does."""
+    if (folder / "index").exists() and (folder / "index").read_text() == index():
         return
     for name in TABLE:
         encoded, _, key, _ = make(authority, name, "auth-2")
         write(folder / f"{name}.der", encoded)
         write(folder / f"{name}.key", key_pem(key), 0o400)
-    write(folder / "index", "".join(f"{name} {code} {row}\n" for name, (code, row, _) in TABLE.items()))
+    write(folder / "index", index())
 
 
 def replace_once(data, old, new):
@@ -446,7 +450,7 @@ def expired(leaf, context):
 
 @variant("CERT_NOT_YET_VALID", "not_before")
 def not_yet_valid(leaf, context):
-    leaf.not_before = der.time(context.now + 2 * DAY)
+    leaf.not_before = der.time(context.now + 3 * 365 * DAY)
 
 
 # ---- profile
@@ -656,10 +660,25 @@ class Raw:
 
 # ---- revocation lists
 
-CRL_SPOILERS = [
-    "unsigned", "evil_key", "wrong_issuer", "wrong_key_id", "no_key_id", "no_next_update", "sha1", "delta", "partition",
-    "trailing", "truncated", "empty_file", "indirect",
-]
+# how: the fault that jpki-verify must find (services/jpki-verify/revocation.h)
+CRL_SPOILERS = {
+    "unsigned": "signature",
+    "evil_key": "signature",
+    "wrong_issuer": "issuer",
+    "wrong_key_id": "key_id",
+    "no_key_id": "key_id",
+    "no_next_update": "next_update",
+    "sha1": "algorithm",
+    "delta": "extension",
+    "partition": "extension",
+    "indirect": "entry",
+    "long_serial": "entry",
+    "trailing": "form",
+    "truncated": "form",
+    "empty_file": "form",
+    "ended": "next_update",
+    "early": "this_update",
+}
 
 
 def make_crl(authority, made, root, how=None):
@@ -688,6 +707,12 @@ def make_crl(authority, made, root, how=None):
         made.after_signing = lambda whole: b""
     elif how == "indirect":
         made.entries = made.entries + [(0x01020304, made.this_update, "indirect")]
+    elif how == "long_serial":
+        made.entries = made.entries + [(1 << 32, made.this_update, 4)]
+    elif how == "ended":
+        made.this_update, made.next_update = made.this_update - 3 * DAY, made.this_update - DAY
+    elif how == "early":
+        made.this_update += DAY
     return made.encode(signer)
 
 
