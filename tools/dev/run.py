@@ -83,7 +83,7 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
     begun = time.monotonic()
-    stack = Stack(layout, tell=tell)
+    stack = Stack(layout)
     faults = []
     try:
         tell(f"Starting (data: {layout.data}) …")

@@ -51,8 +51,9 @@ def run(*command, **options):
 
 
 class Stack:
-    def __init__(self, layout: Layout, gateways=1, tell=lambda text: None):
-        self.layout, self.tell = layout, tell
+    def __init__(self, layout: Layout, gateways=1, settings=None, edge_limits=()):
+        """settings: service → section → setting, laid over the defaults; edge_limits: arguments of render.py."""
+        self.layout, self.settings, self.edge_limits = layout, settings or {}, edge_limits
         self.gateways = [f"gateway-{n + 1}" for n in range(gateways)]
         self.processes, self.counters, self.ports = {}, {}, {}
         self.cluster = Cluster(layout.data, layout.in_run("pg"), layout.in_run("postgresql.log"))
@@ -71,7 +72,7 @@ class Stack:
         for name in PRINCIPALS + BROKERS:
             if not os.path.exists(f"{bus}/{name}.key"):
                 run(program("mykeyctl"), "keys", "bus", f"{bus}/{name}.key", f"{bus}/{name}.pub")
-        for name in ("credential", "ticket-registry"):
+        for name in ("credential", "ticket-registry", "suspend"):
             if not os.path.exists(self.key(name)):
                 run(program("mykeyctl"), "keys", "ring", self.key(name))
         if not os.path.exists(self.edge_secret):
@@ -119,6 +120,8 @@ class Stack:
     def configure(self, name, settings):
         path = self.layout.in_run(f"{name}.conf")
         settings = {"ops": {"listen": f"unix:{self.ops(name)}"}, **settings}
+        for section, values in self.settings.get(name, {}).items():
+            settings[section] = {**settings.get(section, {}), **values}
         with open(path, "w", encoding="utf-8") as file:
             file.write(zpl(settings) + "\n")
         return path
@@ -149,7 +152,7 @@ class Stack:
         for name in EDGES:
             self.start_edge(name)
         self.start_authority()
-        for name in (*BROKERS, "jpki-verify", "registry", *self.gateways):
+        for name in (*BROKERS, "jpki-verify", "registry", *self.gateways, *EDGES):
             self.processes[name].wait_ready()
         self.put_operators()
         return self
@@ -180,6 +183,7 @@ class Stack:
     def start_registry(self):
         conf = self.configure("registry", {"bus": self.bus_settings("registry"), "registry": {
             "database": self.cluster.conninfo("registry", "registry"), "ticket_keys": self.key("ticket-registry"),
+            "suspend_keys": self.key("suspend"),
             "deletion_log": self.layout.in_data("deletions.log"), "platform_terms_version": PLATFORM_TERMS_VERSION}})
         return self.launch("registry", [program("mykey-registry"), "--config", conf])
 
@@ -202,11 +206,12 @@ class Stack:
         conf = self.layout.in_run(f"{name}.cfg")
         command = [PYTHON, f"{ROOT}/deploy/haproxy/render.py", "--out", conf, "--listen", f"127.0.0.1:{port}",
                    "--cert", f"{self.authority}/server.pem", "--terminal-ca", f"{self.authority}/authority.pem",
-                   "--secret-map", f"{self.edge_secret}.map", "--stats", self.layout.in_run(f"{name}.stats")]
+                   "--secret-map", f"{self.edge_secret}.map", "--stats", self.layout.in_run(f"{name}.stats"),
+                   "--ops", f"unix:{self.ops(name)}", *self.edge_limits]
         for gateway in self.gateways:
             command += ["--gateway", f"{gateway}={self.layout.in_run(gateway + '.http')}"]
         run(*command)
-        return self.launch(name, ["/usr/sbin/haproxy", "-db", "-f", conf], ops=False)
+        return self.launch(name, ["/usr/sbin/haproxy", "-db", "-f", conf])
 
     def edge_url(self, name):
         return f"https://127.0.0.1:{self.ports[name]}"
@@ -232,7 +237,7 @@ class Stack:
                         "output": {"symbology": symbology, "keyboard": "true"}}
             if code:
                 settings["municipality_code"] = code
-            self.ctl("operator", "add", self.text(f"operator-{operator_id}.zpl", zpl({"operator": settings}) + "\n"))
+            self.ctl("operator", "add", self.text(f"operator-{operator_id}.zpl", zpl(settings) + "\n"))
 
     # ---- counters ----
 
