@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the brokers say of themselves. Asked twice at once, a question reaches both. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "proto/bus.pb-c.h"
+#include "tools/mykeyctl/verbs.h"
+
+enum { ASKED = 2, INSTANCE_MAX = 64 };
+
+/* One verb runs in a process: its state is here. */
+static struct {
+    ctl_t *ctl;
+    unsigned answers;
+    char first[INSTANCE_MAX]; /* the instance that answered first */
+    json_t *json;
+} state;
+
+static void ask(ctl_t *ctl, const char *method, const ProtobufCMessageDescriptor *reply_type, ctl_reply_fn *fn)
+{
+    Mykey__Bus__Empty empty = MYKEY__BUS__EMPTY__INIT;
+    ctl_call call = {"bus", method, &empty.base, reply_type, true};
+    state.ctl = ctl;
+    state.json = json_array();
+    for (int i = 0; i < ASKED; i++) ctl_send(ctl, &call, fn, NULL);
+}
+
+static void count_answer(void)
+{
+    if (++state.answers < ASKED) return;
+    if (ctl_args(state.ctl)->json) {
+        ctl_print_json(state.json);
+    } else {
+        json_decref(state.json);
+    }
+    ctl_finish(state.ctl, CTL_OK);
+}
+
+/* ---- info ---- */
+
+static void add_info(const Mykey__Bus__InfoReply *info)
+{
+    const char *instance = info->instance ? info->instance : "?", *version = info->version ? info->version : "?";
+    if (strcmp(state.first, instance) == 0) return;
+    snprintf(state.first, sizeof state.first, "%s", instance);
+    json_array_append_new(state.json,
+                          json_pack("{s:s,s:s,s:I,s:b}", "instance", instance, "version", version, "uptime_ms",
+                                    (json_int_t)info->uptime_ms, "draining", (int)info->draining));
+    if (ctl_args(state.ctl)->json) return;
+    printf("%-24s version %-10s up %" PRIu64 " s%s\n", instance, version, info->uptime_ms / 1000,
+           info->draining ? "  draining" : "");
+}
+
+static void on_info(mk_code code, const char *detail, const ProtobufCMessage *reply, void *arg)
+{
+    (void)arg;
+    if (code == MK_OK) add_info((const Mykey__Bus__InfoReply *)reply);
+    if (code != MK_OK) ctl_complain_code(state.ctl, "bus info", code, detail);
+    count_answer();
+}
+
+void bus_info(ctl_t *ctl)
+{
+    ask(ctl, "Info", &mykey__bus__info_reply__descriptor, on_info);
+}
+
+/* ---- stats ---- */
+
+static json_t *service_json(const Mykey__Bus__ServiceStats *stats)
+{
+    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "service", stats->service ? stats->service : "?", "workers",
+                     (json_int_t)stats->workers, "free_credit", (json_int_t)stats->free_credit, "queued",
+                     (json_int_t)stats->queued, "queued_bytes", (json_int_t)stats->queued_bytes, "in_flight",
+                     (json_int_t)stats->in_flight, "requests", (json_int_t)stats->requests);
+}
+
+static void print_service(const Mykey__Bus__ServiceStats *stats)
+{
+    printf("%-16s %8u %12u %7u %13" PRIu64 " %10u %12" PRIu64 "\n", stats->service ? stats->service : "?",
+           stats->workers, stats->free_credit, stats->queued, stats->queued_bytes, stats->in_flight, stats->requests);
+}
+
+static void add_stats(const Mykey__Bus__StatsReply *stats)
+{
+    bool json = ctl_args(state.ctl)->json;
+    json_t *services = json_array();
+    if (!json) puts("service           workers  free credit  queued  queued bytes  in flight     requests");
+    for (size_t i = 0; i < stats->n_services; i++) {
+        json_array_append_new(services, service_json(stats->services[i]));
+        if (!json) print_service(stats->services[i]);
+    }
+    json_array_append_new(state.json, services);
+}
+
+static void on_stats(mk_code code, const char *detail, const ProtobufCMessage *reply, void *arg)
+{
+    (void)arg;
+    if (code == MK_OK) add_stats((const Mykey__Bus__StatsReply *)reply);
+    if (code != MK_OK) ctl_complain_code(state.ctl, "bus stats", code, detail);
+    count_answer();
+}
+
+void bus_stats(ctl_t *ctl)
+{
+    ask(ctl, "Stats", &mykey__bus__stats_reply__descriptor, on_stats);
+}
