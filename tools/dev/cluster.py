@@ -69,7 +69,7 @@ class Cluster:
     def answers(self):
         if not self.server.alive():
             raise RuntimeError(f"PostgreSQL ended:\n{self.server.tail(20)}")
-        return subprocess.run([f"{BIN}/pg_isready", "-q", "-h", self.socket_dir], check=False).returncode == 0
+        return subprocess.run([f"{BIN}/pg_isready", "-q", "-h", self.socket_dir, "-U", "postgres", "-d", "postgres"], check=False).returncode == 0
 
     def sql(self, text, database="postgres", role="postgres"):
         """Runs SQL as a role; the output of psql -At."""

@@ -70,7 +70,7 @@ class Counter:
     def invite_file(self):
         """An invite for a terminal that has no certificate yet: a file that only its user can read."""
         path = os.path.join(self.profile, "invite")
-        if not os.path.exists(os.path.join(self.profile, "terminal.crt")) and not os.path.exists(path):
+        if not os.path.exists(os.path.join(self.profile, "terminal.pem")) and not os.path.exists(path):
             text = self.stack.ctl("terminal", "invite", self.operator_id, "--authority",
                                   f"{self.stack.authority}/authority.pem").strip()
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:

@@ -237,7 +237,7 @@ class Stack:
                         "output": {"symbology": symbology, "keyboard": "true"}}
             if code:
                 settings["municipality_code"] = code
-            self.ctl("operator", "add", self.text(f"operator-{operator_id}.zpl", zpl(settings) + "\n"))
+            self.ctl("operator", "add", self.text(f"operator-{operator_id}.zpl", zpl({"operator": settings}) + "\n"))
 
     # ---- counters ----
 
