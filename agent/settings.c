@@ -26,7 +26,7 @@ static const conf_row rows[] = {
                     "Milliseconds of silence after which the reader counts as stuck."),
     CONF_ROW_NUMBER("agent.pin_timeout_s", settings.pin_timeout_s, "60", 10, 600,
                     "Seconds without a key until PIN entry ends."),
-    CONF_ROW_FLAG("agent.clear_on_removal", settings.clear_on_removal, "1", "Taking the card out clears the number."),
+    CONF_ROW_FLAG("agent.clear_on_removal", settings.clear_on_removal, "true", "Taking the card out clears the number."),
     CONF_ROW_TEXT("agent.uinput", settings.uinput, "/dev/uinput", "Device for keyboard entry."),
     {.name = "agent.keyboard_layout",
      .type = CONF_TEXT,
