@@ -17,7 +17,7 @@ static mk_code append(char *field, size_t *size, char c)
 }
 
 /* From behind the opening quote to behind the closing one. */
-static mk_code take_quoted(csv *self, char *field)
+static mk_code take_quoted(csv_t *self, char *field)
 {
     size_t size = 0;
     for (;; self->at++) {
@@ -31,7 +31,7 @@ static mk_code take_quoted(csv *self, char *field)
     return *self->at == ',' || ends_row(*self->at) ? MK_OK : MK_BAD_REQUEST;
 }
 
-static mk_code take_plain(csv *self, char *field)
+static mk_code take_plain(csv_t *self, char *field)
 {
     size_t size = 0;
     for (; *self->at != ',' && !ends_row(*self->at); self->at++) {
@@ -41,7 +41,7 @@ static mk_code take_plain(csv *self, char *field)
     return MK_OK;
 }
 
-static mk_code take_field(csv *self, char *field)
+static mk_code take_field(csv_t *self, char *field)
 {
     field[0] = 0;
     if (*self->at != '"') return take_plain(self, field);
@@ -49,14 +49,14 @@ static mk_code take_field(csv *self, char *field)
     return take_quoted(self, field);
 }
 
-static void skip_line_ends(csv *self)
+static void skip_line_ends(csv_t *self)
 {
     for (; *self->at == '\n' || *self->at == '\r'; self->at++) {
         if (*self->at == '\n') self->line++;
     }
 }
 
-mk_code csv_next(csv *self, csv_row *row)
+mk_code csv_next(csv_t *self, csv_row *row)
 {
     skip_line_ends(self);
     row->count = 0;

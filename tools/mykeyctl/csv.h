@@ -19,11 +19,11 @@ typedef struct csv_row {
 typedef struct csv {
     const char *at; /* NUL-terminated text */
     unsigned line;
-} csv;
+} csv_t;
 
 /* Takes the next row that is not empty. NOT_FOUND: none left; BAD_REQUEST: quotes that don't close or stand wrongly,
  * too many fields, a field too long; row->line is set then too. */
-mk_code csv_next(csv *self, csv_row *row) MK_CHECKED;
+mk_code csv_next(csv_t *self, csv_row *row) MK_CHECKED;
 
 /* Writes one field, quoted. Where a spreadsheet would take it for a formula it gets an apostrophe in front. */
 void csv_print(const char *field, FILE *out);

@@ -99,7 +99,7 @@ static bool want_rows(ctl_t *ctl, const char *path)
     csv_row row;
     char *text = read_csv(ctl, path);
     if (text == NULL) return false;
-    csv rows = {skip_mark(text), 0};
+    csv_t rows = {skip_mark(text), 0};
     mk_code code;
     while ((code = csv_next(&rows, &row)) == MK_OK) {
         if (is_header(&row)) continue;
