@@ -125,14 +125,14 @@ def free_port():
 
 
 class Edge:
-    """haproxy with the rendered template, as a user without rights where the tests run as root."""
+    """haproxy with the rendered template; nobody: as a user without rights, where the tests run as root."""
 
-    def __init__(self, directory, name, cert, authority, gateways, secret=SECRET, **limits):
-        self.directory, self.name = directory, name
+    def __init__(self, directory, name, cert, authority, gateways, nobody=True, **limits):
+        self.directory, self.name, self.nobody = directory, name, nobody and os.geteuid() == 0
         self.port, self.conf = free_port(), os.path.join(directory, f"{name}.cfg")
         self.ops = os.path.join(directory, f"{name}.ops")
         secret_map = os.path.join(directory, "edge.map")
-        Authority.write(secret_map, f"edge {secret}\n".encode())
+        Authority.write(secret_map, f"edge {SECRET}\n".encode())
         command = ["/usr/bin/python3", f"{ROOT}/deploy/haproxy/render.py", "--out", self.conf, "--listen",
                    f"127.0.0.1:{self.port}", "--cert", cert, "--terminal-ca", authority, "--secret-map", secret_map,
                    "--stats", os.path.join(directory, f"{name}.stats"), "--ops", f"unix:{self.ops}"]
@@ -145,7 +145,7 @@ class Edge:
 
     def start(self):
         command = ["/usr/sbin/haproxy", "-db", "-f", self.conf]
-        if os.geteuid() == 0:
+        if self.nobody:
             command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
         self.process = Process(self.name, command, os.path.join(self.directory, f"{self.name}.log")).start()
         wait_until(self.listens, 10, f"{self.name} listening")
@@ -190,10 +190,11 @@ class Client:
         reply.begin()
         return reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read()
 
-    def request(self, method, path, body=b"", headers=()):
+    def request(self, method, path, body=b"", headers=(), length=None):
+        """length: what is announced, if not the body's."""
         lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Type: {TYPE}", *headers]
         if method == "POST":
-            lines.append(f"Content-Length: {len(body)}")
+            lines.append(f"Content-Length: {len(body) if length is None else length}")
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         return self.read(method)
 
