@@ -6,7 +6,7 @@ import { act, follow, takeToken } from './api.js';
 import { h, patch } from './dom.js';
 import { describeError } from './errors.js';
 import { LANGUAGES, hasText, loadMessages, text } from './i18n.js';
-import { banner, chosenNumber, operatorName, paragraph, progress, title } from './parts.js';
+import { banner, chosenNumber, here, operatorName, paragraph, progress, title } from './parts.js';
 import { takeKey } from './pin.js';
 import { residentView } from './resident.js';
 import { staffView } from './staff.js';
@@ -211,11 +211,11 @@ function announce(ctx) {
   const number = snap?.state === 'number' ? chosenNumber(snap.number) : null;
   const said = number === null ? screen : ctx.t('number.spoken', { number: [...number].join(' ') });
   document.getElementById('status').textContent = isFailing() ? '' : said;
-  document.getElementById('alert').textContent = isFailing() ? `${screen} ${advice(ctx)}` : '';
+  patch(document.getElementById('alert'), isFailing() ? [h('p', null, screen), h('p', null, advice(ctx))] : []);
 }
 
 function advice(ctx) {
-  if (ui.snap?.state === 'error') return ctx.t(`fix.${describeError(ui.snap.error?.code).fix}`, { place: '' });
+  if (ui.snap?.state === 'error') return ctx.t(`fix.${describeError(ui.snap.error?.code).fix}`, { place: here(ctx) });
   return ui.snap ? '' : ctx.t(`${ui.link}.text`);
 }
 

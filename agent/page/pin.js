@@ -6,11 +6,13 @@ import { h } from './dom.js';
 import { actionButton, banner, buttons, operatorName, paragraph, title } from './parts.js';
 
 const LENGTH = 4;
+const MACHINE_MS = 40; // keys closer together than this come from a scanner, not from a hand
 const KEYS = ['1', '2', '3', '4', '5', '6', '7', '8', '9', 'clear', '0'];
 
 let isSending = false;
 let isSpoiled = false;
 let isSubmitWanted = false;
+let lastKeyAt = -Infinity;
 
 // Two digits on the way at once could arrive in the wrong order. Rather than keep the second back, the entry is begun
 // again and the holder told; nothing reaches the card by that.
@@ -29,6 +31,22 @@ async function sendDigit(ctx, digit) {
   if (wasSubmitted) await submit(ctx);
 }
 
+// A scanner's burst (a book, say) must not become a try: what it typed is cleared, its Enter is swallowed.
+function isBurst(event) {
+  const gap = event.timeStamp - lastKeyAt;
+  lastKeyAt = event.timeStamp;
+  return gap < MACHINE_MS;
+}
+
+async function spoil(ctx) {
+  isSpoiled = true;
+  if (isSending) return; // cleared when that digit has arrived
+  isSending = true;
+  await ctx.act('pin_clear');
+  isSending = isSpoiled = isSubmitWanted = false;
+  ctx.told('hurried', null);
+}
+
 // The agent, which has the digits, refuses fewer than four.
 async function submit(ctx) {
   if (isSending) isSubmitWanted = true;
@@ -37,21 +55,20 @@ async function submit(ctx) {
 
 // The physical keyboard, wherever the focus is on the resident's side. Answers whether the key was taken.
 export function takeKey(ctx, event) {
-  if (ctx.snap.pin?.last || event.ctrlKey || event.altKey || event.metaKey) return false;
-  if (/^[0-9]$/.test(event.key)) {
-    if (!event.repeat) sendDigit(ctx, event.key);
-    return true;
-  }
-  if (event.key === 'Backspace' || event.key === 'Delete') {
-    if (!event.repeat) ctx.run('pin_clear');
-    return true;
-  }
+  const act = actionOf(ctx, event);
+  if (act === null) return false;
+  if (event.repeat) return true;
+  if (isBurst(event)) spoil(ctx);
+  else act();
+  return true;
+}
+
+function actionOf(ctx, event) {
+  if (ctx.snap.pin?.last || event.ctrlKey || event.altKey || event.metaKey) return null;
+  if (/^[0-9]$/.test(event.key)) return () => sendDigit(ctx, event.key);
+  if (event.key === 'Backspace' || event.key === 'Delete') return () => ctx.run('pin_clear');
   const isOnButton = event.target.closest?.('button, a') !== null;
-  if (event.key === 'Enter' && !isOnButton) {
-    if (!event.repeat) submit(ctx);
-    return true;
-  }
-  return false;
+  return event.key === 'Enter' && !isOnButton ? () => submit(ctx) : null;
 }
 
 export function pinView(ctx) {

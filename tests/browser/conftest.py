@@ -65,5 +65,6 @@ class Page(Counter):
 def page(browser, agent):
     set_viewport(browser, 1024, 768)
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    browser.execute_cdp_cmd("Page.setFontSizes", {"fontSizes": {"standard": 16, "fixed": 13}})
     browser.get_log("browser")
     return Page(browser, agent)

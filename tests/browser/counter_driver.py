@@ -16,6 +16,7 @@ Nothing here clicks, and nothing calls into the page's scripts: it presses keys 
 """
 
 import base64
+import collections
 import contextlib
 import json
 import pathlib
@@ -30,7 +31,9 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-SYMBOLOGIES = {"CODABAR": "nw7", "CODE-39": "code39"}
+SYMBOLOGIES = {"Codabar": "nw7", "CODE-39": "code39"}  # as zbarimg names them
+
+HAND_S = 0.06  # the page takes keys that come faster for a scanner's
 
 
 @contextlib.contextmanager
@@ -83,7 +86,7 @@ class Counter:
 
     def facts(self):
         """What the page says of itself: state, error, link, rev, entered, view (all text)."""
-        return self.driver.execute_script("return {...document.body.dataset}")
+        return collections.defaultdict(str, self.driver.execute_script("return {...document.body?.dataset}"))
 
     @property
     def state(self):
@@ -147,6 +150,9 @@ class Counter:
     def press_keys(self, *keys):
         ActionChains(self.driver, duration=0).send_keys(*keys).perform()
 
+    def press_with(self, modifier, key):
+        ActionChains(self.driver, duration=0).key_down(modifier).send_keys(key).key_up(modifier).perform()
+
     def is_focused(self, selector):
         return self.driver.execute_script("return document.activeElement?.matches(arguments[0]) ?? false", selector)
 
@@ -174,9 +180,11 @@ class Counter:
     def type_pin(self, pin, submit=True):
         """Each digit once the agent has taken the one before; then Enter."""
         self.tab_to("[data-pin]")
+        time.sleep(HAND_S)
         for count, digit in enumerate(pin, start=1):
             self.press_keys(digit)
             self.wait(f"{count} digits", lambda facts, n=count: facts.get("state") == "pin" and facts.get("entered") == str(n))
+            time.sleep(HAND_S)
         if submit:
             self.press_keys(Keys.ENTER)
 
