@@ -59,6 +59,7 @@ zloop_t *ctl_loop(ctl_t *self)
 
 /* ---- telling ---- */
 
+static void complain(ctl_t *self, const char *format, va_list list) __attribute__((format(printf, 2, 0)));
 static void complain(ctl_t *self, const char *format, va_list list)
 {
     fputs("mykeyctl: ", stderr);

@@ -29,7 +29,6 @@ typedef struct server {
     control control;
     int signals, listener;
     client clients[CLIENTS];
-    struct pollfd polls[POLL_COUNT];
 } server;
 
 /* ---- the control socket ---- */
@@ -136,15 +135,14 @@ static int block_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-static void fill_polls(server *self)
+static void fill_polls(const server *self, struct pollfd *polls)
 {
-    self->polls[POLL_SIGNAL] = (struct pollfd){self->signals, POLLIN, 0};
-    self->polls[POLL_LISTEN] = (struct pollfd){self->listener, POLLIN, 0};
+    polls[POLL_SIGNAL] = (struct pollfd){self->signals, POLLIN, 0};
+    polls[POLL_LISTEN] = (struct pollfd){self->listener, POLLIN, 0};
     for (size_t i = 0; i < CONTROL_SLOTS; i++) {
-        self->polls[POLL_READERS + i] = (struct pollfd){reader_fd(self->control.readers[i]), POLLIN, 0};
+        polls[POLL_READERS + i] = (struct pollfd){reader_fd(self->control.readers[i]), POLLIN, 0};
     }
-    for (size_t i = 0; i < CLIENTS; i++)
-        self->polls[POLL_CLIENTS + i] = (struct pollfd){self->clients[i].fd, POLLIN, 0};
+    for (size_t i = 0; i < CLIENTS; i++) polls[POLL_CLIENTS + i] = (struct pollfd){self->clients[i].fd, POLLIN, 0};
 }
 
 static int next_due(const server *self)
@@ -157,25 +155,26 @@ static int next_due(const server *self)
     return soonest;
 }
 
-static void serve_polls(server *self)
+static void serve_polls(server *self, const struct pollfd *polls)
 {
     uint64_t now_ms = clock_mono_ms();
     for (size_t i = 0; i < CONTROL_SLOTS; i++) {
-        reader_run(self->control.readers[i], self->polls[POLL_READERS + i].revents != 0, now_ms);
+        reader_run(self->control.readers[i], polls[POLL_READERS + i].revents != 0, now_ms);
     }
     for (size_t i = 0; i < CLIENTS; i++) {
-        if (self->polls[POLL_CLIENTS + i].revents != 0) read_client(self, &self->clients[i]);
+        if (polls[POLL_CLIENTS + i].revents != 0) read_client(self, &self->clients[i]);
     }
-    if (self->polls[POLL_LISTEN].revents != 0) accept_client(self);
+    if (polls[POLL_LISTEN].revents != 0) accept_client(self);
 }
 
 static void loop(server *self)
 {
+    struct pollfd polls[POLL_COUNT];
     for (;;) {
-        fill_polls(self);
-        if (poll(self->polls, POLL_COUNT, next_due(self)) < 0 && errno != EINTR) return;
-        if (self->polls[POLL_SIGNAL].revents != 0) return;
-        serve_polls(self);
+        fill_polls(self, polls);
+        if (poll(polls, POLL_COUNT, next_due(self)) < 0 && errno != EINTR) return;
+        if (polls[POLL_SIGNAL].revents != 0) return;
+        serve_polls(self, polls);
     }
 }
 
