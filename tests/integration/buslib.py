@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 
+import pytest
 import zmq
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -157,7 +158,7 @@ class Bus:
 
     def broker(self, name="a", **settings):
         """settings: queue_count=10 → broker.queue_count"""
-        process = self.start("mykey-broker", f"broker-{name}.log", {
+        process = self.start("mykey-broker", f"broker-{name}-{len(self.processes)}.log", {
             "broker.listen": self.endpoint(name), "broker.key": self.path(f"broker-{name}.key"),
             "broker.acl": self.path("acl"), "ops.listen": f"unix:{self.path(name)}.ops",
             **{f"broker.{key}": value for key, value in settings.items()}})
@@ -235,7 +236,7 @@ class Raw:
         self.socket.curve_publickey, self.socket.curve_secretkey = (part.encode() for part in of.key(principal))
         self.socket.curve_serverkey = of.key(f"broker-{broker}")[0].encode()
         self.socket.connect(of.endpoint(broker))
-        self.serial = 0
+        self.serial, self.kept = 0, []
 
     def close(self):
         self.socket.close()
@@ -248,26 +249,30 @@ class Raw:
 
     def receive(self, seconds=5):
         """The next message that is not PING or PONG; None if there is none in time."""
+        if self.kept:
+            return self.kept.pop(0)
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if not self.socket.poll(max(1, int(left * 1000))):
-                break
-            message = Message(self.socket.recv())
-            if message.command == PING:
-                self.send(PONG)
-            elif message.command != PONG:
+        while (message := self.next(end)) is not None:
+            if message.command != PONG:
                 return message
         return None
 
+    def next(self, end):
+        while (left := end - time.monotonic()) > 0 and self.socket.poll(max(1, int(left * 1000))):
+            message = Message(self.socket.recv())
+            if message.command != PING:
+                return message
+            self.send(PONG)
+        return None
+
     def ping(self, seconds=5):
-        """Does the broker answer?"""
+        """Does the broker answer? All that was sent before has then been read."""
         self.send(PING)
         end = time.monotonic() + seconds
-        while self.socket.poll(max(1, int((end - time.monotonic()) * 1000))):
-            if Message(self.socket.recv()).command == PONG:
+        while (message := self.next(end)) is not None:
+            if message.command == PONG:
                 return True
-            if time.monotonic() > end:
-                break
+            self.kept.append(message)
         return False
 
     def ready(self, service="echo", credit=4, **fields):
@@ -294,3 +299,14 @@ class Raw:
         fields.setdefault("credit", 1)
         self.send(REPLY, body, tag=dispatch.header.tag, request_id=dispatch.header.request_id, code=CODES[code],
                   executed=executed, **fields)
+
+
+@pytest.fixture
+def room():
+    """A Bus of its own for each test. A broker that ended by itself fails the test, whatever it was about."""
+    one = Bus()
+    yield one
+    fallen = [process.text() for process in one.processes
+              if hasattr(process, "name") and process.child.poll() not in (None, 0, -9)]
+    one.close()
+    assert not fallen, fallen

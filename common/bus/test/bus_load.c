@@ -8,7 +8,7 @@
 #include "common/daemon/daemon.h"
 
 static char *service, *method, *body_text;
-static int64_t inflight, seconds_ms, timeout_ms, body_size, gap_ms, shard, total, wait_ms;
+static int64_t inflight, seconds_ms, timeout_ms, body_size, gap_ms, shard, total, wait_ms, delay_ms;
 static bool repeatable, batch;
 
 static const conf_row rows[] = {
@@ -22,6 +22,8 @@ static const conf_row rows[] = {
     CONF_ROW_NUMBER("test.timeout_ms", timeout_ms, "5000", 1, 60000, "Deadline of a call (ms)."),
     CONF_ROW_NUMBER("test.gap_ms", gap_ms, "0", 0, 10000, "Pause before the next call (ms)."),
     CONF_ROW_NUMBER("test.wait_ms", wait_ms, "5000", 0, 60000, "How long to wait for a broker (ms)."),
+    CONF_ROW_NUMBER("test.delay_ms", delay_ms, "0", 0, 60000,
+                    "Pause after a broker answers: the other one may too (ms)."),
     CONF_ROW_NUMBER("test.shard", shard, "0", 0, 100000, "Shard."),
     CONF_ROW_FLAG("test.repeatable", repeatable, "false", "May run twice."),
     CONF_ROW_FLAG("test.batch", batch, "false", "Batch priority."),
@@ -111,13 +113,6 @@ static void start(void)
     for (int64_t i = 0; i < inflight && (!total || i < total); i++) call();
 }
 
-static void on_state(bool connected, void *arg)
-{
-    (void)arg;
-    daemon_set_ready(process, "broker", connected);
-    if (connected) start();
-}
-
 static int on_waited(zloop_t *at, int timer_id, void *arg)
 {
     (void)at;
@@ -125,6 +120,13 @@ static int on_waited(zloop_t *at, int timer_id, void *arg)
     (void)arg;
     start();
     return 0;
+}
+
+static void on_state(bool connected, void *arg)
+{
+    (void)arg;
+    daemon_set_ready(process, "broker", connected);
+    if (connected && !running) zloop_timer(loop, (size_t)delay_ms, 1, on_waited, NULL);
 }
 
 int main(int argc, char **argv)
