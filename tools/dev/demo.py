@@ -13,10 +13,13 @@ import threading
 import time
 
 from layout import Layout
-from seed import seed
+from operators import HOLDERS
+from seed import seed, seed_links
 from stack import Stack
 
 PIN, WRONG_PIN = "1234", "9999"
+# The resident of the story; who else has links comes from the seed document's table.
+RESIDENT = "card-new"
 SABOTAGE = int(os.environ.get("MYKEY_DEMO_SABOTAGE") or 0)
 
 
@@ -68,7 +71,7 @@ def step_1(stack, broken):
     page.must("start", purpose="create_id")
     page.wait("terms")
     page.must("accept_terms")
-    seen = tap(counter, "card-new", WRONG_PIN if broken else PIN)
+    seen = tap(counter, RESIDENT, WRONG_PIN if broken else PIN)
     expect(seen["state"] == "done", f"expected the new ID, saw {describe(seen)}")
     mykey_id = seen["id"]["mykey_id"]
     expect(len(mykey_id) == 8 and mykey_id.isalnum() and mykey_id.upper() == mykey_id, "the ID is not 8 of A–Z 0–9")
@@ -92,7 +95,7 @@ def step_2(stack, broken):
     expect(page.act("staff_confirm") is not None, "staff could confirm without having scanned a card")
     page.must("cancel")
     page.wait("wait")
-    seen = tap(counter, "card-new")
+    seen = tap(counter, RESIDENT)
     expect(seen["state"] == "not_registered", f"without the staff step there is no link, yet saw {describe(seen)}")
     clear(counter)
     start_link(page)
@@ -100,7 +103,7 @@ def step_2(stack, broken):
         page.must("staff_scan", number="７８９")
         page.must("staff_confirm")
     mark = page.mark()
-    counter.card.insert("card-new")
+    counter.card.insert(RESIDENT)
     page.wait("pin", since=mark, seconds=6)
     mark = page.mark()
     page.enter_pin(PIN)
@@ -109,7 +112,7 @@ def step_2(stack, broken):
     clear(counter)
     consents = stack.cluster.sql("SELECT count(*) FROM registry.consent WHERE operator_id = 'A1'", "registry", "registry_owner")
     expect(int(consents) >= 1, "no consent was recorded")
-    seen = tap(counter, "card-new")
+    seen = tap(counter, RESIDENT)
     expect(seen["state"] == "number" and seen["number"]["values"] == ["789"], f"expected 789, saw {describe(seen)}")
     clear(counter)
     return "no staff step, no link; scanned, confirmed, consent recorded; the next tap gives 789"
@@ -117,10 +120,11 @@ def step_2(stack, broken):
 
 def step_3(stack, broken):
     """taps: A1 789, B1 2342, and another card at C1 086"""
-    seed(stack)
+    seed(stack, {card: HOLDERS[card] for card in ("card-2", "card-3")})
+    seed_links(stack, RESIDENT, {"B1": "2342", "C1": "873"})
     if broken:
         stack.cluster.sql("DELETE FROM registry.service_link WHERE operator_id = 'B1'", "registry", "registry_owner")
-    for operator_id, card, number in (("A1", "card-1", "789"), ("B1", "card-1", "2342"), ("C1", "card-3", "086")):
+    for operator_id, card, number in (("A1", RESIDENT, "789"), ("B1", RESIDENT, "2342"), ("C1", "card-3", "086")):
         counter = stack.counter(operator_id)
         seen = tap(counter, card)
         expect(seen["state"] == "number" and seen["number"]["values"] == [number],
@@ -133,7 +137,7 @@ def step_4(stack, broken):
     """a card without a link here: not registered, and nothing about others"""
     counter = stack.counter("B1")
     mark = counter.page.mark()
-    seen = tap(counter, "card-1" if broken else "card-2")
+    seen = tap(counter, RESIDENT if broken else "card-2")
     expect(seen["state"] == "not_registered", f"expected 'not registered', saw {describe(seen)}")
     told = str(counter.page.snapshots[mark:])
     for foreign in ("2231", "4562", "MY654321"):
@@ -174,7 +178,7 @@ def step_6(stack, broken):
     """a revoked card, an expired one, a self-made root: each refused with its own message"""
     counter, seen_codes = stack.counter("A1"), []
     for card, code in (("card-revoked", "CERT_REVOKED"), ("card-expired", "CERT_EXPIRED"), ("card-evil", "CERT_UNTRUSTED")):
-        seen = tap(counter, "card-1" if broken else card)
+        seen = tap(counter, RESIDENT if broken else card)
         expect(seen["state"] == "error" and seen["error"]["code"] == code, f"expected {code}, saw {describe(seen)}")
         seen_codes.append(code)
         clear(counter)
@@ -187,16 +191,16 @@ def step_7(stack, broken):
     page = counter.page
     mark = page.mark()
     if not broken:
-        counter.card("remove-at read")
-    counter.card.insert("card-1")
+        counter.card("fault remove-at read after")
+    counter.card.insert(RESIDENT)
     seen = page.wait("error", "pin", since=mark)
     expect(seen["state"] == "error" and seen["error"]["code"] == "CARD_REMOVED", f"mid-read: saw {describe(seen)}")
     clear(counter)
-    counter.card("remove-at sign")
-    seen = tap(counter, "card-1")
+    counter.card("fault remove-at sign before")
+    seen = tap(counter, RESIDENT)
     expect(seen["state"] == "error" and seen["error"]["code"] == "CARD_REMOVED", f"during the signature: saw {describe(seen)}")
     clear(counter)
-    seen = tap(counter, "card-1")
+    seen = tap(counter, RESIDENT)
     expect(seen["state"] == "number" and seen["number"]["values"] == ["789"], f"the next tap: saw {describe(seen)}")
     clear(counter)
     return "told to put it back twice; the next tap gives 789"
@@ -208,14 +212,14 @@ def step_8(stack, broken):
     brokers = ("broker-a", "broker-b") if broken else ("broker-a",)
     for name in brokers:
         stack.processes[name].kill(signal.SIGKILL)
-    seen = tap(counter, "card-1")
+    seen = tap(counter, RESIDENT)
     expect(seen["state"] == "number", f"after the kill: saw {describe(seen)}")
     clear(counter)
     stack.start_broker("broker-a").wait_ready()
     time.sleep(1.5)  # the services come back to it by themselves
     killer = threading.Timer(0.05, stack.processes["broker-a"].kill)
     page, mark = counter.page, counter.page.mark()
-    counter.card.insert("card-1")
+    counter.card.insert(RESIDENT)
     page.wait("pin", since=mark)
     for digit in PIN:
         page.must("pin_digit", digit=digit)

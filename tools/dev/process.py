@@ -45,10 +45,15 @@ def http_over_unix(path, target, timeout=2.0):
         return 0, ""
 
 
+def clean_environment(**more):
+    """Ours without MYKEY_ variables: to a service an unknown one is a wrong setting."""
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("MYKEY_")}, **more}
+
+
 class Process:
     def __init__(self, name, command, log, ops=None, env=None):
         self.name, self.command, self.log, self.ops = name, command, log, ops
-        self.env = {**os.environ, **(env or {})}
+        self.env = clean_environment(**(env or {}))
         self.child = None
 
     def start(self):

@@ -26,21 +26,35 @@ def credential_id(key, certificate):
     return hmac.new(key, parts, hashlib.sha256).hexdigest()
 
 
-def seed(stack):
-    """A card that already has an ID is left as it is: what was changed at a counter stays changed."""
+def credential_of(stack, card):
+    """A card's credential: its key version and its id as an SQL literal."""
     version, key = newest_key(stack.key("credential"))
+    with open(stack.layout.in_data("ca", "cards", card, "auth.der"), "rb") as file:
+        return version, f"'\\x{credential_id(key, x509.load_der_x509_certificate(file.read()))}'::bytea"
+
+
+def link_statements(credential, links):
+    return [f"SELECT registry.load_link({credential}, {sql_text(operator)}, {sql_text(number)});"
+            for operator, number in links.items()]
+
+
+def seed_links(stack, card, links):
+    """Links numbers to a card that has a MyKey ID already."""
+    _, credential = credential_of(stack, card)
+    stack.cluster.sql("\n".join(link_statements(credential, links)), "registry", "registry_owner")
+
+
+def seed(stack, holders=None):
+    """A card that already has an ID, or an ID that was given up, is left as it is: what a counter changed stays changed."""
     statements = []
-    for card, (mykey_id, links) in HOLDERS.items():
-        with open(stack.layout.in_data("ca", "cards", card, "auth.der"), "rb") as file:
-            credential = f"'\\x{credential_id(key, x509.load_der_x509_certificate(file.read()))}'::bytea"
-        known = stack.cluster.sql(f"SELECT count(*) FROM registry.credential WHERE credential_id = {credential}",
-                                  "registry", "registry_owner")
-        retired = stack.cluster.sql("SELECT count(*) FROM registry.retired_id WHERE id_hash = "
-                                    f"sha256(convert_to({sql_text(mykey_id)}, 'UTF8'))", "registry", "registry_owner")
-        if known != "0" or retired != "0":
-            continue
-        statements.append(f"SELECT registry.load_holder({credential}, {version}, {sql_text(mykey_id)});")
-        statements += [f"SELECT registry.load_link({credential}, {sql_text(operator)}, {sql_text(number)});"
-                       for operator, number in links.items()]
+    for card, (mykey_id, links) in (HOLDERS if holders is None else holders).items():
+        version, credential = credential_of(stack, card)
+        known = stack.cluster.sql(f"""
+            SELECT (SELECT count(*) FROM registry.credential WHERE credential_id = {credential})
+                 + (SELECT count(*) FROM registry.retired_id
+                     WHERE id_hash = sha256(convert_to({sql_text(mykey_id)}, 'UTF8')))""", "registry", "registry_owner")
+        if known == "0":
+            statements.append(f"SELECT registry.load_holder({credential}, {version}, {sql_text(mykey_id)});")
+            statements += link_statements(credential, links)
     if statements:
         stack.cluster.sql("BEGIN;" + "\n".join(statements) + "COMMIT;", "registry", "registry_owner")

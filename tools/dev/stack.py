@@ -15,7 +15,7 @@ from cluster import Cluster
 from counter import Counter
 from layout import ROOT, Layout, program
 from operators import (OPERATORS, PLATFORM_TERMS_EN, PLATFORM_TERMS_JA, PLATFORM_TERMS_VERSION, TERMS_EN, TERMS_JA)
-from process import Process
+from process import Process, clean_environment
 
 PYTHON = "/usr/bin/python3"
 ORIGIN = "https://edge.mykey.example"
@@ -44,6 +44,7 @@ def free_port():
 
 
 def run(*command, **options):
+    options.setdefault("env", clean_environment())
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options)
     if done.returncode != 0:
         raise RuntimeError(f"{os.path.basename(command[0])} failed with status {done.returncode}:\n{done.stdout}")
@@ -158,7 +159,7 @@ class Stack:
         return self
 
     def migrate(self, service):
-        env = {**os.environ, "PGHOST": self.cluster.socket_dir}
+        env = clean_environment(PGHOST=self.cluster.socket_dir)
         run(f"{ROOT}/deploy/db/create.sh", service, env={**env, "PGUSER": "postgres"})
         run(f"{ROOT}/deploy/db/migrate.sh", service, f"{ROOT}/services/{service}/schema",
             env={**env, "PGUSER": f"{service}_owner"})
