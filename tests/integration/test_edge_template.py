@@ -64,6 +64,12 @@ def test_a_terminal_is_named_by_its_certificates_hash(world):
             "x-mykey-edge": [SECRET], "x-mykey-client-sha256": [fingerprint(world.good)]}
 
 
+def test_no_connection_behind_the_edge_is_shared(world):
+    with world.client() as client:
+        for _ in range(3):
+            assert ["connection", "close"] in seen(client.request("POST", "/v1/tap", b"x"))["headers"]
+
+
 FORGERIES = ["X-Mykey-Edge: {secret}", "x-mykey-edge: x", "X-MYKEY-EDGE: x", "X-Mykey-Client-Sha256: {other}",
              "x-mykey-client-sha256: {other}", "X-Mykey-Client-SHA256: {other}\r\nX-Mykey-Client-Sha256: {other}",
              "X-Mykey-: x", "X-Mykey-Anything: x", "X-Mykey-Gateway: gateway-2", "X-Mykey-Trace: {other}"]
