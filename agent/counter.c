@@ -401,7 +401,7 @@ static void on_presence(counter_t *self, const card_report *report)
         (void)dispatch(self, EV_STUCK, &(event_args){0});
     } else if (report->cards == 0) {
         self->fresh = false;
-        if (before > 0) (void)dispatch(self, EV_CARD_OUT, &(event_args){0});
+        if (before > 0 || self->after_stuck) (void)dispatch(self, EV_CARD_OUT, &(event_args){0});
     } else if (report->cards != before) {
         self->fresh = report->cards == 1 && !self->after_stuck;
         if (!self->after_stuck) (void)dispatch(self, EV_CARD_IN, &(event_args){0});

@@ -15,6 +15,7 @@ enum {
     EF_KEY = 0x0017,
     EF_PIN = 0x0018,
     SW_OK = 0x9000,
+    TOKEN_MIN = 14, /* the shortest that we know; the card pads to 32 */
     READS_MAX = 64, /* a real certificate takes 7 or 8 */
 };
 
@@ -93,7 +94,7 @@ problem_t jpki_card_select(const jpki_card_t *self)
     PROBLEM_TRY(select_applet(self));
     PROBLEM_TRY(select_file(self, EF_TOKEN));
     PROBLEM_TRY(read_binary(self, 0, 32, &reply));
-    return judge_token(reply.data, reply.size);
+    return reply.size < TOKEN_MIN ? PROBLEM_CARD_UNREADABLE : judge_token(reply.data, reply.size);
 }
 
 /* ---- certificate ---- */

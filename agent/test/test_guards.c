@@ -46,7 +46,10 @@ static void test_pin_page(void **state)
     assert_false(pin_push(pin, '5'));
     child = pin_map(dup(pin_fd(pin)));
     assert_true(pin_complete(child));
-    assert_memory_equal(pin_verify_apdu(child), "\x00\x20\x00\x80\x04" "7391", 9);
+    assert_memory_equal(pin_verify_apdu(child),
+                        "\x00\x20\x00\x80\x04"
+                        "7391",
+                        9);
     pin_wipe(child); /* the child's wipe is everybody's */
     assert_int_equal(pin_count(pin), 0);
     assert_true(page_is_blank(pin));
@@ -123,10 +126,10 @@ static void answer_well(const statement_fields *own, answered_t *a)
 }
 
 typedef void flip_fn(answered_t *a);
-#define FLIP(name, change)                \
+#define FLIP(name, change)                 \
     static void flip_##name(answered_t *a) \
-    {                                     \
-        change;                           \
+    {                                      \
+        change;                            \
     }
 FLIP(version, a->s.version = 2)
 FLIP(environment, a->texts[0][0] = 'x')
@@ -159,17 +162,28 @@ static void test_every_field_is_compared(void **state)
         problem_t problem;
         const char *detail;
     } rows[] = {
-        {flip_version, MK_CHALLENGE_MISMATCH, "version"},   {flip_environment, MK_CHALLENGE_MISMATCH, "environment"},
-        {flip_terminal, MK_CHALLENGE_MISMATCH, "terminal_id"}, {flip_key, MK_CHALLENGE_MISMATCH, "terminal_key_sha256"},
-        {flip_key_short, MK_CHALLENGE_MISMATCH, "terminal_key_sha256"}, {flip_origin, MK_CHALLENGE_MISMATCH, "origin"},
-        {flip_purpose, MK_CHALLENGE_MISMATCH, "purpose"},   {flip_audience, MK_CHALLENGE_MISMATCH, "audience"},
-        {flip_object, MK_CHALLENGE_MISMATCH, "object"},     {flip_object_gone, MK_CHALLENGE_MISMATCH, "object"},
-        {flip_amount, MK_CHALLENGE_MISMATCH, "amount"},     {flip_unit, MK_CHALLENGE_MISMATCH, "unit"},
-        {flip_request_id, MK_CHALLENGE_MISMATCH, "request_id"}, {flip_assurance, MK_CHALLENGE_MISMATCH, "assurance"},
-        {flip_audience_gone, MK_CHALLENGE_MISMATCH, "audience"}, {flip_nonce_short, MK_BAD_REQUEST, "nonce"},
-        {flip_nonce_gone, MK_BAD_REQUEST, "nonce"},         {flip_life, MK_BAD_REQUEST, "expires_at_ms"},
-        {flip_backwards, MK_BAD_REQUEST, "expires_at_ms"},  {flip_no_times, MK_BAD_REQUEST, "expires_at_ms"},
-        {flip_slow, MK_CLOCK_WRONG, NULL},                  {flip_fast, MK_CLOCK_WRONG, NULL},
+        {flip_version, MK_CHALLENGE_MISMATCH, "version"},
+        {flip_environment, MK_CHALLENGE_MISMATCH, "environment"},
+        {flip_terminal, MK_CHALLENGE_MISMATCH, "terminal_id"},
+        {flip_key, MK_CHALLENGE_MISMATCH, "terminal_key_sha256"},
+        {flip_key_short, MK_CHALLENGE_MISMATCH, "terminal_key_sha256"},
+        {flip_origin, MK_CHALLENGE_MISMATCH, "origin"},
+        {flip_purpose, MK_CHALLENGE_MISMATCH, "purpose"},
+        {flip_audience, MK_CHALLENGE_MISMATCH, "audience"},
+        {flip_object, MK_CHALLENGE_MISMATCH, "object"},
+        {flip_object_gone, MK_CHALLENGE_MISMATCH, "object"},
+        {flip_amount, MK_CHALLENGE_MISMATCH, "amount"},
+        {flip_unit, MK_CHALLENGE_MISMATCH, "unit"},
+        {flip_request_id, MK_CHALLENGE_MISMATCH, "request_id"},
+        {flip_assurance, MK_CHALLENGE_MISMATCH, "assurance"},
+        {flip_audience_gone, MK_CHALLENGE_MISMATCH, "audience"},
+        {flip_nonce_short, MK_BAD_REQUEST, "nonce"},
+        {flip_nonce_gone, MK_BAD_REQUEST, "nonce"},
+        {flip_life, MK_BAD_REQUEST, "expires_at_ms"},
+        {flip_backwards, MK_BAD_REQUEST, "expires_at_ms"},
+        {flip_no_times, MK_BAD_REQUEST, "expires_at_ms"},
+        {flip_slow, MK_CLOCK_WRONG, NULL},
+        {flip_fast, MK_CLOCK_WRONG, NULL},
     };
     statement_fields own = own_fields();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -304,9 +318,15 @@ static void test_invites(void **state)
     static const struct {
         const char *text;
         bool good;
-    } rows[] = {{CODE "." PRINT, true},  {CODE "-" PRINT "\n", true}, {CODE PRINT, false},
-                {CODE ".", false},       {CODE "." PRINT "0", false}, {CODE ".zz112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", false},
-                {"", false},             {"ABC." PRINT, false},       {"ABCDEFGHIJKLMNOPQRSTUVWXY!." PRINT, false}};
+    } rows[] = {{CODE "." PRINT, true},
+                {CODE "-" PRINT "\n", true},
+                {CODE PRINT, false},
+                {CODE ".", false},
+                {CODE "." PRINT "0", false},
+                {CODE ".zz112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", false},
+                {"", false},
+                {"ABC." PRINT, false},
+                {"ABCDEFGHIJKLMNOPQRSTUVWXY!." PRINT, false}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         invite with = {.code = "untouched"};
         assert_int_equal(invite_parse(rows[i].text, &with), rows[i].good ? MK_OK : MK_INVITE_INVALID);
@@ -330,7 +350,8 @@ static X509 *new_certificate(const char *cn, const char *ou, EVP_PKEY *key)
     X509_set_pubkey(x509, key);
     X509_NAME_add_entry_by_txt(X509_get_subject_name(x509), "CN", MBSTRING_ASC, (const unsigned char *)cn, -1, -1, 0);
     if (ou)
-        X509_NAME_add_entry_by_txt(X509_get_subject_name(x509), "OU", MBSTRING_ASC, (const unsigned char *)ou, -1, -1, 0);
+        X509_NAME_add_entry_by_txt(X509_get_subject_name(x509), "OU", MBSTRING_ASC, (const unsigned char *)ou, -1, -1,
+                                   0);
     return x509;
 }
 
@@ -375,14 +396,19 @@ static void test_profile_takes_only_its_own_certificate(void **state)
     EVP_PKEY *key = key_of_request(csr, csr_size), *other = EVP_EC_gen("P-256");
     bytes_sha256(authority_der, authority_size, fingerprint);
     size_t size = issue(other, "t-1", "A1", authority_key, certificate); /* another's key */
-    assert_int_equal(profile_accept(profile, certificate, size, authority_der, authority_size, fingerprint), MK_CERT_UNTRUSTED);
+    assert_int_equal(profile_accept(profile, certificate, size, authority_der, authority_size, fingerprint),
+                     MK_CERT_UNTRUSTED);
     size = issue(key, "t-1", "A1", other, certificate); /* another's signature */
-    assert_int_equal(profile_accept(profile, certificate, size, authority_der, authority_size, fingerprint), MK_CERT_UNTRUSTED);
+    assert_int_equal(profile_accept(profile, certificate, size, authority_der, authority_size, fingerprint),
+                     MK_CERT_UNTRUSTED);
     size = issue(key, "t-1", NULL, authority_key, certificate); /* no operator */
-    assert_int_equal(profile_accept(profile, certificate, size, authority_der, authority_size, fingerprint), MK_CERT_UNTRUSTED);
+    assert_int_equal(profile_accept(profile, certificate, size, authority_der, authority_size, fingerprint),
+                     MK_CERT_UNTRUSTED);
     size = issue(key, "t-1", "A1", authority_key, certificate);
-    assert_int_equal(profile_accept(profile, certificate, size, authority_der, authority_size, wrong), MK_CERT_UNTRUSTED);
-    assert_int_equal(profile_accept(profile, certificate, size - 1, authority_der, authority_size, fingerprint), MK_CERT_UNTRUSTED);
+    assert_int_equal(profile_accept(profile, certificate, size, authority_der, authority_size, wrong),
+                     MK_CERT_UNTRUSTED);
+    assert_int_equal(profile_accept(profile, certificate, size - 1, authority_der, authority_size, fingerprint),
+                     MK_CERT_UNTRUSTED);
     assert_int_equal(profile_accept(profile, certificate, size, authority_der, authority_size, fingerprint), MK_OK);
     assert_int_equal(profile_load(profile, &loaded), MK_NOT_FOUND); /* not before it is committed */
     assert_int_equal(profile_commit(profile), MK_OK);

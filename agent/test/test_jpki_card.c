@@ -41,7 +41,8 @@ typedef struct script {
     bool illegal;
 } script_t;
 
-static const uint8_t aid_select[] = {0x00, 0xA4, 0x04, 0x0C, 0x0A, 0xD3, 0x92, 0xF0, 0x00, 0x26, 0x01, 0x00, 0x00, 0x00, 0x01};
+static const uint8_t aid_select[] = {0x00, 0xA4, 0x04, 0x0C, 0x0A, 0xD3, 0x92, 0xF0,
+                                     0x00, 0x26, 0x01, 0x00, 0x00, 0x00, 0x01};
 
 static bool is_allowed(const uint8_t *c, size_t size)
 {
@@ -110,14 +111,19 @@ static problem_t transmit(void *arg, const uint8_t *c, size_t size, uint8_t *rep
         return MK_OK;
     }
     *ret_size = finish(reply, 0, 0x6D00);
-    if (bend && s->bend_sw) *ret_size = finish(reply, 0, s->bend_sw);
-    else if (s->count == 1 && s->first_sw) *ret_size = finish(reply, 0, s->first_sw);
+    if (bend && s->bend_sw)
+        *ret_size = finish(reply, 0, s->bend_sw);
+    else if (s->count == 1 && s->first_sw)
+        *ret_size = finish(reply, 0, s->first_sw);
     else if (c[1] == 0xA4) {
         if (c[2] == 2) s->selected = c[6];
         *ret_size = finish(reply, 0, 0x9000);
-    } else if (c[1] == 0xB0) *ret_size = on_read(s, c, reply);
-    else if (c[1] == 0x20) *ret_size = on_verify(s, c, size, reply);
-    else if (c[1] == 0x2A) *ret_size = on_sign(s, c, reply);
+    } else if (c[1] == 0xB0)
+        *ret_size = on_read(s, c, reply);
+    else if (c[1] == 0x20)
+        *ret_size = on_verify(s, c, size, reply);
+    else if (c[1] == 0x2A)
+        *ret_size = on_sign(s, c, reply);
     return MK_OK;
 }
 
@@ -235,8 +241,10 @@ static void test_hostile_answers(void **state)
                 uint8_t signature[JPKI_SIGNATURE_SIZE];
                 s.bend_ins = instructions[i];
                 s.bend_from = from;
-                if (k < sizeof words / sizeof words[0]) s.bend_sw = words[k];
-                else s.bend_length = lengths[k - sizeof words / sizeof words[0]];
+                if (k < sizeof words / sizeof words[0])
+                    s.bend_sw = words[k];
+                else
+                    s.bend_length = lengths[k - sizeof words / sizeof words[0]];
                 problem_t problem = session(&s, "1234", &tries, signature);
                 bool bent = s.seen >= from;
                 if (bent && !(instructions[i] == 0xA4 && s.bend_sw == 0x6F00 && from == 1 && s.seen == 1))
@@ -330,9 +338,9 @@ static void test_pin_answers(void **state)
         unsigned before, sw;
         problem_t problem;
         unsigned tries;
-    } rows[] = {{3, 0, PROBLEM_PIN_WRONG, 2},        {2, 0, PROBLEM_PIN_WRONG, 1},
-                {1, 0, PROBLEM_PIN_BLOCKED, 0},      {3, 0x6984, PROBLEM_PIN_BLOCKED, 0},
-                {3, 0x6983, PROBLEM_PIN_BLOCKED, 0}, {3, 0x63CF, PROBLEM_PIN_WRONG, 15},
+    } rows[] = {{3, 0, PROBLEM_PIN_WRONG, 2},           {2, 0, PROBLEM_PIN_WRONG, 1},
+                {1, 0, PROBLEM_PIN_BLOCKED, 0},         {3, 0x6984, PROBLEM_PIN_BLOCKED, 0},
+                {3, 0x6983, PROBLEM_PIN_BLOCKED, 0},    {3, 0x63CF, PROBLEM_PIN_WRONG, 15},
                 {3, 0x6300, PROBLEM_CARD_UNREADABLE, 7}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         script_t s = good_card();
@@ -393,7 +401,8 @@ static void test_only_statements_are_signed(void **state)
     script_t s = good_card();
     jpki_card_t card = {transmit, &s};
     uint8_t signature[JPKI_SIGNATURE_SIZE], other[64] = "MYKEY-TAP-2";
-    assert_int_equal(jpki_card_sign(&card, other, sizeof other, certificate, certificate_size, signature), MK_BAD_REQUEST);
+    assert_int_equal(jpki_card_sign(&card, other, sizeof other, certificate, certificate_size, signature),
+                     MK_BAD_REQUEST);
     assert_int_equal(jpki_card_sign(&card, statement, 12, certificate, certificate_size, signature), MK_BAD_REQUEST);
     assert_int_equal(s.count, 0);
 }

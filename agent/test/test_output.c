@@ -69,9 +69,13 @@ static void test_reading_numbers(void **state)
     (void)state;
     static const struct {
         const char *text, *want; /* NULL = NUMBER_INVALID */
-    } rows[] = {{"789", "789"}, {"086", "086"},   {"０８６", "086"}, {" 789 ", "789"}, {"A789A", "789"}, {"b789D", "789"},
-                {"A789", NULL}, {"", NULL},       {"７８９Ａ", NULL}, {"78\n9", NULL}, {"78x", NULL},    {"1-2", "1-2"},
-                {"AA", NULL},   {"123456789012345678901", NULL}};
+    } rows[] = {{"789", "789"},     {"086", "086"},
+                {"０８６", "086"},  {" 789 ", "789"},
+                {"A789A", "789"},   {"b789D", "789"},
+                {"A789", NULL},     {"", NULL},
+                {"７８９Ａ", NULL}, {"78\n9", NULL},
+                {"78x", NULL},      {"1-2", "1-2"},
+                {"AA", NULL},       {"123456789012345678901", NULL}};
     output_rules nw7 = rules(NW7, NONE, "AA");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char out[NUMBER_MAX + 1] = "untouched";
@@ -118,10 +122,10 @@ static void test_check_digits(void **state)
     static const struct {
         Mykey__Registry__CheckDigit check;
         const char *ends, *number, *text;
-    } rows[] = {{MOD16, "AB", "37859", "A37859+B"}, /* 16+32+17 = 65, 16-1 = 15 */
-                {MOD16, "AA", "0", "A00A"},         /* 32: nothing is missing */
+    } rows[] = {{MOD16, "AB", "37859", "A37859+B"},       /* 16+32+17 = 65, 16-1 = 15 */
+                {MOD16, "AA", "0", "A00A"},               /* 32: nothing is missing */
                 {MOD16, "AA", "12345678", "A12345678:A"}, /* 36+32 = 68, rest 4, 12 */
-                {DR7, "AA", "123456", "A1234564A"}, /* 17636 rest 4 */
+                {DR7, "AA", "123456", "A1234564A"},       /* 17636 rest 4 */
                 {DR7, "DC", "086", "D0862C"},
                 {NONE, "BC", "086", "B086C"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
