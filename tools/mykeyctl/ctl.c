@@ -133,7 +133,7 @@ static int stop_loop(zloop_t *loop, int timer, void *arg)
 
 void ctl_finish(ctl_t *self, ctl_exit status)
 {
-    if (self->status == CTL_OK) self->status = status;
+    if (status > self->status) self->status = status;
     if (self->loop != NULL) zloop_timer(self->loop, 1, 1, stop_loop, NULL);
 }
 

@@ -23,7 +23,7 @@ void ctl_destroy(ctl_t **self_p);
  * most 5 s). The exit status. */
 ctl_exit ctl_run(ctl_t *self, ctl_verb_fn *verb, bool bus);
 
-/* The verb is done. The first status that is not CTL_OK counts. */
+/* The verb is done. The worst status told counts. */
 void ctl_finish(ctl_t *self, ctl_exit status);
 
 /* The verb was told to stop, which is no failure, whatever it complained about before. */

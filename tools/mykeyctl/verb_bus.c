@@ -6,23 +6,37 @@
 #include "proto/bus.pb-c.h"
 #include "tools/mykeyctl/verbs.h"
 
-enum { ASKED = 2, INSTANCE_MAX = 64 };
+enum { ASKED = 2, INSTANCE_MAX = 64, SECOND_BROKER_MS = 500 };
 
 /* One verb runs in a process: its state is here. */
 static struct {
     ctl_t *ctl;
+    const char *method;
+    const ProtobufCMessageDescriptor *reply_type;
+    ctl_reply_fn *fn;
     unsigned answers;
     char first[INSTANCE_MAX]; /* the instance that answered first */
     json_t *json;
 } state;
 
-static void ask(ctl_t *ctl, const char *method, const ProtobufCMessageDescriptor *reply_type, ctl_reply_fn *fn)
+static int ask(zloop_t *loop, int timer, void *arg)
 {
     Mykey__Bus__Empty empty = MYKEY__BUS__EMPTY__INIT;
-    ctl_call call = {"bus", method, &empty.base, reply_type, true};
+    ctl_call call = {"bus", state.method, &empty.base, state.reply_type, true};
+    (void)loop, (void)timer, (void)arg;
+    for (int i = 0; i < ASKED; i++) ctl_send(state.ctl, &call, state.fn, NULL);
+    return 0;
+}
+
+/* A verb begins when the first broker answers; the second gets a moment too. */
+static void ask_soon(ctl_t *ctl, const char *method, const ProtobufCMessageDescriptor *reply_type, ctl_reply_fn *fn)
+{
     state.ctl = ctl;
+    state.method = method;
+    state.reply_type = reply_type;
+    state.fn = fn;
     state.json = json_array();
-    for (int i = 0; i < ASKED; i++) ctl_send(ctl, &call, fn, NULL);
+    zloop_timer(ctl_loop(ctl), SECOND_BROKER_MS, 1, ask, NULL);
 }
 
 static void count_answer(void)
@@ -61,7 +75,7 @@ static void on_info(mk_code code, const char *detail, const ProtobufCMessage *re
 
 void bus_info(ctl_t *ctl)
 {
-    ask(ctl, "Info", &mykey__bus__info_reply__descriptor, on_info);
+    ask_soon(ctl, "Info", &mykey__bus__info_reply__descriptor, on_info);
 }
 
 /* ---- stats ---- */
@@ -102,5 +116,5 @@ static void on_stats(mk_code code, const char *detail, const ProtobufCMessage *r
 
 void bus_stats(ctl_t *ctl)
 {
-    ask(ctl, "Stats", &mykey__bus__stats_reply__descriptor, on_stats);
+    ask_soon(ctl, "Stats", &mykey__bus__stats_reply__descriptor, on_stats);
 }
