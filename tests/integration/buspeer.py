@@ -1,29 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A worker on the real bus, written a second time from docs and proto/bus.proto: a service whose answers a test chooses."""
+"""A worker on the real bus: a service whose answers a test chooses."""
 
-import os
-import sys
 import threading
 import time
 
 import zmq
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
-
-from wire import CODES, bus  # noqa: E402
-
-CALL, CANCEL, READY, CREDIT, REPLY, REJECT, DRAIN, BYE, DISPATCH, PING, PONG, GOAWAY = range(1, 13)
-
-
-def frame(command, header=None, body=b""):
-    head = header.SerializeToString() if header is not None else b""
-    return b"B1" + bytes([command, 0]) + len(head).to_bytes(2, "big") + head + body
-
-
-def parse(data):
-    assert data[:2] == b"B1"
-    size = int.from_bytes(data[4:6], "big")
-    return data[2], bus.Header.FromString(data[6:6 + size]), data[6 + size:]
+from buslib import BYE, CODES, DISPATCH, PING, PONG, READY, REPLY, bus, frame, parse
 
 
 class Answer(Exception):
@@ -31,7 +13,7 @@ class Answer(Exception):
 
     def __init__(self, code, detail=None, retry_after_ms=None):
         super().__init__(code)
-        self.code, self.detail, self.retry_after_ms = code, detail, retry_after_ms
+        self.code, self.more = code, {"detail": detail, "retry_after_ms": retry_after_ms}
 
 
 class Worker:
@@ -60,8 +42,7 @@ class Worker:
         socket.linger = 200
         socket.curve_publickey, socket.curve_secretkey, socket.curve_serverkey = self.public, self.secret, self.server_key
         socket.connect(self.endpoint)
-        socket.send(frame(READY, bus.Header(service=self.service, credit=self.credit, api_majors=[1],
-                                            instance=f"{self.service}-test")))
+        socket.send(frame(READY, service=self.service, credit=self.credit, api_majors=[1], instance=f"{self.service}-test"))
         pinged = 0
         while not self.ending.is_set():
             if time.monotonic() - pinged > 0.5:
@@ -73,7 +54,7 @@ class Worker:
                 ready, self.outbox = self.outbox, []
             for data in ready:
                 socket.send(data)
-        socket.send(frame(BYE, bus.Header(service=self.service)))
+        socket.send(frame(BYE, service=self.service))
         socket.close()
 
     def take(self, command, header, body):
@@ -83,20 +64,17 @@ class Worker:
             threading.Thread(target=self.work, args=(header, body), daemon=True).start()
 
     def work(self, header, body):
-        reply = bus.Header(tag=header.tag, request_id=header.request_id, executed=bus.EXECUTED_YES, credit=1,
-                           server_instance=f"{self.service}-test")
+        reply = {"tag": header.tag, "request_id": header.request_id, "executed": bus.EXECUTED_YES, "credit": 1,
+                 "server_instance": f"{self.service}-test"}
         data = b""
         try:
             answer = self.handler(header, body)
             data = answer if isinstance(answer, bytes) else answer.SerializeToString()
-            reply.code = 0
+            reply["code"] = 0
         except Answer as refusal:
-            reply.code = CODES[refusal.code] if isinstance(refusal.code, str) else refusal.code
-            if refusal.detail:
-                reply.detail = refusal.detail
-            if refusal.retry_after_ms:
-                reply.retry_after_ms = refusal.retry_after_ms
-        self.post(frame(REPLY, reply, data))
+            reply["code"] = CODES[refusal.code] if isinstance(refusal.code, str) else refusal.code
+            reply.update({name: value for name, value in refusal.more.items() if value})
+        self.post(frame(REPLY, data, **reply))
 
     def post(self, data):
         with self.lock:

@@ -129,7 +129,7 @@ static void sweep_forgets_only_what_does_not_matter(void **state)
     admission_t *a = admission_new(&limits);
     admission_refusal refusal;
     admission_terminal_t *t[4] = {NULL};
-    char id[8];
+    char id[16];
     for (int i = 0; i < 3; i++) {
         snprintf(id, sizeof id, "t-%d", i);
         assert_int_equal(admission_enter_terminal(a, ADMISSION_TERMINAL, id, 0, &t[i], &refusal), MK_OK);
