@@ -40,26 +40,34 @@ let token = '';
 function context() {
   const t = (key, values) => text(ui.lang, key, values);
   return {
-    t, ui, snap: ui.snap, purpose: purposeOf(ui.snap), run, send, told, copy, setForm,
+    t, ui, snap: ui.snap, purpose: purposeOf(ui.snap), isUsual: purposeOf(ui.snap) === usualPurpose(ui.snap), run, send, told, copy, setForm,
     has: (key) => hasText(ui.lang, key),
-    act: (action, args) => act(token, action, args),
+    act: async (action, args) => {
+      const code = await act(token, action, args);
+      return code === 'CONFLICT' ? null : code; // a fifth digit, or the screen has moved on
+    },
     errorText: (code) => t(describeError(code).key),
   };
 }
 
+function usualPurpose(snap) {
+  return snap?.terminal?.municipality ? 'show_id' : 'resolve';
+}
+
 function purposeOf(snap) {
-  const usual = snap?.terminal?.municipality ? 'show_id' : 'resolve';
-  return PURPOSES.includes(snap?.purpose) ? snap.purpose : usual;
+  return PURPOSES.includes(snap?.purpose) ? snap.purpose : usualPurpose(snap);
 }
 
 // One action at a time. Answers null when done, the error's code, or undefined when another is still on its way.
 async function send(action, args) {
   if (ui.busy) return undefined;
+  const before = ui.screen;
   ui.busy = true;
   ui.problem = null;
   const code = await act(token, action, args);
   ui.busy = false;
-  return code;
+  if (code !== 'CONFLICT') return code;
+  return ui.screen === before ? 'BAD_REQUEST' : null; // not offered now; or the screen has moved on meanwhile
 }
 
 async function run(action, args) {
@@ -174,6 +182,7 @@ function foot(ctx) {
 
 function isFailing() {
   return ui.link === 'lost' || ui.link === 'refused' || ui.snap?.state === 'error' || ui.problem !== null
+    || (ui.snap?.state === 'typing' && ui.snap.keyboard?.phase === 'failed')
     || Object.values(ui.forms).some((form) => form.problems);
 }
 
@@ -187,12 +196,12 @@ function pageTitle(ctx) {
 function screenOf() {
   const { snap } = ui;
   if (!snap) return ui.link;
-  return [snap.state, snap.error?.code, snap.pin?.last, snap.link?.number, snap.keyboard?.phase, chosenNumber(snap.number)].join('|');
+  return [snap.state, snap.error?.code, snap.pin?.last, snap.link?.number, snap.keyboard?.phase, snap.manual?.problem, chosenNumber(snap.number)].join('|');
 }
 
 // The side that acts next.
 function leadingSide() {
-  const isStaffs = ['staff_scan', 'manual', 'typing'].includes(ui.snap?.state)
+  const isStaffs = ['staff_scan', 'manual', 'typing'].includes(ui.snap?.state) || ['undo_link', 'suspend'].includes(ui.snap?.purpose)
     || (ui.snap?.state === 'number' && chosenNumber(ui.snap.number) === null);
   return isStaffs ? 'staff' : 'resident';
 }
@@ -216,6 +225,7 @@ function announce(ctx) {
 
 function advice(ctx) {
   if (ui.snap?.state === 'error') return ctx.t(`fix.${describeError(ui.snap.error?.code).fix}`, { place: here(ctx) });
+  if (ui.snap?.state === 'typing') return ctx.t('typing.failed.text');
   return ui.snap ? '' : ctx.t(`${ui.link}.text`);
 }
 

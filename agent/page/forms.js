@@ -7,13 +7,13 @@ import { describeError } from './errors.js';
 import { icon } from './parts.js';
 
 // spec: name, action, fields [{name, label, hint, missing (a message key), options, focus, large}], submit (text), kind,
-// done (text shown afterwards, optional), ask (values → question before it is sent, optional)
+// done (text shown afterwards, optional), ask (values → question before it is sent, optional),
+// keep (what was typed stays after it was sent: the agent still judges it)
 export function form(ctx, spec) {
   const state = ctx.ui.forms[spec.name] ?? {};
   if (state.asked) return question(ctx, spec, state.asked);
   const problems = [...(state.problems ?? []), ...(spec.problems ?? [])];
   return h('form', {
-    key: state.done ? 'done' : 'open', // made anew after success: empty fields
     class: 'mk-form', novalidate: true, autocomplete: 'off', 'data-form': spec.name,
     on: { submit: (event) => submit(event, ctx, spec) },
   },
@@ -38,11 +38,12 @@ async function submit(event, ctx, spec) {
     return;
   }
   if (spec.ask) ctx.setForm(spec.name, { asked: values });
-  else await send(ctx, spec, values);
+  else await send(ctx, spec, values, element);
 }
 
-async function send(ctx, spec, values) {
+async function send(ctx, spec, values, element = null) {
   const code = await ctx.send(spec.action, values);
+  if (code === null && !spec.keep) element?.reset();
   if (code === null) ctx.setForm(spec.name, { done: true });
   else if (code !== undefined) ctx.setForm(spec.name, { problems: [{ field: spec.fields[0].name, key: describeError(code).key }] });
 }

@@ -97,16 +97,29 @@ export function here(ctx) {
 
 const CHECKS = ['reader', 'network', 'clock', 'key'];
 
+// When linking: the number that the holder is asked to agree to.
+export function agreedNumber(ctx) {
+  const { link } = ctx.snap;
+  return ctx.purpose === 'link' && link?.number ? ctx.t('link.number', { number: link.number }) : null;
+}
+
 export function checkList(ctx) {
   return h('ul', { class: 'mk-checks' }, CHECKS.map((name) => {
-    const result = checkResult(ctx.snap.checks?.[name]);
+    const value = ctx.snap.checks?.[name];
+    const result = checkResult(value);
     return h('li', { class: 'mk-checks__item', 'data-result': result },
       icon({ ok: 'good', fail: 'bad', wait: 'wait' }[result]),
       h('span', null, ctx.t(`check.${name}`)),
-      h('span', { class: 'mk-checks__result' }, ctx.t(`check.is.${result}`)));
+      h('span', { class: 'mk-checks__result' }, ctx.t(`check.is.${result}`)),
+      result === 'fail' && h('span', { class: 'mk-checks__why' }, ctx.errorText(value)));
   }));
 }
 
-function checkResult(value) {
-  return value === 'ok' || value === 'fail' ? value : 'wait';
+// A check is "ok", "checking" or the code of what is wrong.
+function checkResult(value = 'checking') {
+  return { ok: 'ok', checking: 'wait' }[value] ?? 'fail';
+}
+
+export function isCheckFailing(snap) {
+  return Object.values(snap.checks ?? {}).some((value) => checkResult(value) === 'fail');
 }

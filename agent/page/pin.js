@@ -3,7 +3,7 @@
 // boxes draw the agent's count. Digits keep their fixed places.
 
 import { h } from './dom.js';
-import { actionButton, banner, buttons, operatorName, paragraph, title } from './parts.js';
+import { actionButton, agreedNumber, banner, buttons, operatorName, paragraph, title } from './parts.js';
 
 const LENGTH = 4;
 const MACHINE_MS = 40; // keys closer together than this come from a scanner, not from a hand
@@ -78,7 +78,8 @@ export function pinView(ctx) {
 function asker(ctx) {
   return h('p', { class: 'mk-asker' },
     h('bdi', { class: 'mk-asker__name' }, operatorName(ctx)),
-    h('span', { class: 'mk-asker__purpose' }, ctx.t(`purpose.${ctx.purpose}.for`)));
+    h('span', { class: 'mk-asker__purpose' }, ctx.t(`purpose.${ctx.purpose}.for`)),
+    agreedNumber(ctx) && h('span', { class: 'mk-asker__number' }, agreedNumber(ctx)));
 }
 
 function lastTry(ctx) {

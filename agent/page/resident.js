@@ -5,7 +5,7 @@ import { h } from './dom.js';
 import { describeError } from './errors.js';
 import { pinView } from './pin.js';
 import {
-  actionButton, banner, buttons, checkList, chosenNumber, clearTimer, grouped, here, icon, largeNumber, notices,
+  actionButton, agreedNumber, banner, buttons, checkList, chosenNumber, clearTimer, grouped, here, icon, largeNumber, notices,
   numberBarcode, paragraph, progress, title,
 } from './parts.js';
 
@@ -27,15 +27,18 @@ const VIEWS = {
   error,
 };
 
+// Acts of the staff alone, which pass through these states too.
+const STAFF_ACTS = ['undo_link', 'suspend'];
+
 export function residentView(ctx) {
+  if (STAFF_ACTS.includes(ctx.purpose)) return [title(ctx.t('staff_act.title')), paragraph(ctx.t('staff_act.text'))];
   return (VIEWS[ctx.snap.state] ?? VIEWS.working)(ctx);
 }
 
 function wait(ctx) {
-  const isUsual = ['resolve', 'show_id'].includes(ctx.purpose);
   return [
     h('h2', { class: 'mk-setcard', tabindex: '-1', 'data-focus': true }, ctx.t('wait.title')),
-    !isUsual && banner('info', ctx.t(`purpose.${ctx.purpose}`)),
+    !ctx.isUsual && banner('info', ctx.t(`purpose.${ctx.purpose}`), agreedNumber(ctx)),
     icon('card', '0 0 240 150', 'mk-picture'),
     paragraph(ctx.t('wait.keep'), 'large'),
     notices(ctx),

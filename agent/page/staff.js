@@ -5,7 +5,7 @@ import { h } from './dom.js';
 import { allowsManual, describeError } from './errors.js';
 import { form } from './forms.js';
 import {
-  actionButton, banner, buttons, checkList, chosenNumber, clearTimer, grouped, icon, largeNumber, numberBarcode, paragraph, title,
+  actionButton, banner, buttons, checkList, chosenNumber, clearTimer, grouped, icon, isCheckFailing, largeNumber, numberBarcode, paragraph, title,
 } from './parts.js';
 
 const PURPOSES = ['resolve', 'link', 'unlink', 'withdraw_consent'];
@@ -14,7 +14,7 @@ const MANUAL_REASONS = ['forgot_card', 'reader_fault', 'network_fault', 'other']
 const UNDO_REASONS = ['mistyped', 'wrong_person', 'card_returned', 'other'];
 
 const VIEWS = {
-  starting: (ctx) => [title(ctx.t('starting.staff')), ctx.ui.view === 'staff' && checkList(ctx), paragraph(ctx.t('starting.staff.text'))],
+  starting: (ctx) => [title(ctx.t('starting.staff')), ctx.ui.view === 'staff' && checkList(ctx), paragraph(ctx.t('starting.staff.text')), manualButton(ctx)],
   wait,
   reading: (ctx) => [title(ctx.t('staff.reading')), purposeNow(ctx)],
   pin: (ctx) => [title(ctx.t('staff.pin')), purposeNow(ctx), paragraph(ctx.t('staff.pin.text')), cancel(ctx)],
@@ -27,7 +27,7 @@ const VIEWS = {
     paragraph(ctx.t(ctx.purpose === 'create_id' ? 'staff.terms.id' : 'staff.terms.text')), cancel(ctx),
   ],
   staff_scan: scan,
-  done: (ctx) => [title(ctx.t(`done.${ctx.purpose}`)), ctx.snap.id && paragraph(ctx.t('staff.done.id')), next(ctx)],
+  done,
   manual,
   error,
 };
@@ -36,8 +36,23 @@ export function staffView(ctx) {
   return (VIEWS[ctx.snap.state] ?? VIEWS.working)(ctx);
 }
 
+const STAFF_ACTS = ['undo_link', 'suspend'];
+
+function done(ctx) {
+  return [
+    title(ctx.t(`done.${ctx.purpose}`)),
+    STAFF_ACTS.includes(ctx.purpose) && paragraph(ctx.t(`done.${ctx.purpose}.text`)),
+    ctx.snap.id && paragraph(ctx.t('staff.done.id')),
+    next(ctx),
+  ];
+}
+
 function next(ctx) {
   return buttons(actionButton(ctx, 'next', ctx.t('next'), { kind: 'solid', size: 'large' }));
+}
+
+function manualButton(ctx) {
+  return h('div', { class: 'mk-buttons', 'data-way': 'down' }, actionButton(ctx, 'manual_open', ctx.t('manual.open')));
 }
 
 // The resident's side has its own; this one is for a resident who has left.
@@ -63,9 +78,10 @@ function options(ctx, family, values) {
 
 function wait(ctx) {
   const isMunicipality = ctx.snap.terminal?.municipality === true;
-  const failing = Object.values(ctx.snap.checks ?? {}).includes('fail');
+  const failing = isCheckFailing(ctx.snap);
   return [
     title(ctx.t('staff.wait')),
+    !ctx.isUsual && [purposeNow(ctx), buttons(actionButton(ctx, 'cancel', ctx.t('cancel')))],
     failing && banner('warn', ctx.t('staff.check'), null),
     failing && checkList(ctx),
     h('h3', { class: 'mk-side__part', id: 'purposes' }, ctx.t('staff.purposes')),
@@ -74,7 +90,7 @@ function wait(ctx) {
     isMunicipality && fold('numbers', ctx.t('staff.purposes.numbers'),
       h('div', { class: 'mk-buttons', 'data-way': 'down' }, purposeButtons(ctx, PURPOSES))),
     h('h3', { class: 'mk-side__part' }, ctx.t('staff.without_card')),
-    h('div', { class: 'mk-buttons', 'data-way': 'down' }, actionButton(ctx, 'manual_open', ctx.t('manual.open'))),
+    manualButton(ctx),
     fold('undo', ctx.t('undo.title'), undoForm(ctx)),
     isMunicipality && fold('suspend', ctx.t('suspend.title'), suspendForm(ctx)),
   ];
@@ -146,15 +162,23 @@ function choose(ctx, element) {
 
 function typing(ctx) {
   const { phase, countdown = 0 } = ctx.snap.keyboard ?? {};
-  if (phase === 'done') return [h('div', { class: 'mk-done' }, icon('good'), title(ctx.t('typing.done'))), next(ctx)];
-  if (phase === 'failed') {
-    return [h('div', { class: 'mk-error' }, icon('bad'), title(ctx.t('typing.failed'))), paragraph(ctx.t('typing.failed.text')), next(ctx)];
-  }
+  const back = h('div', { class: 'mk-buttons', 'data-way': 'down' }, actionButton(ctx, 'type_cancel', ctx.t('typing.back')));
+  if (phase === 'done') return [h('div', { class: 'mk-done' }, icon('good'), title(ctx.t('typing.done'))), back, next(ctx)];
+  if (phase === 'failed') return [...typingFailed(ctx), back, next(ctx)];
   return [
     title(ctx.t('typing.title')),
     paragraph(ctx.t('typing.text')),
     h('p', { class: 'mk-countdown', role: 'timer', 'data-countdown': true }, countdown),
     buttons(actionButton(ctx, 'type_cancel', ctx.t('typing.cancel'), { kind: 'danger', size: 'large' })),
+  ];
+}
+
+function typingFailed(ctx) {
+  const { code } = ctx.snap.error ?? {};
+  return [
+    h('div', { class: 'mk-error' }, icon('bad'), title(ctx.t('typing.failed'))),
+    code && paragraph(ctx.errorText(code)),
+    paragraph(ctx.t('typing.failed.text')),
   ];
 }
 
@@ -200,7 +224,7 @@ function manual(ctx) {
     h('h2', { class: 'mk-side__title' }, ctx.t('manual.title')),
     paragraph(ctx.t('manual.text')),
     form(ctx, {
-      name: 'manual', action: 'manual_number', submit: ctx.t('manual.submit'), kind: 'solid',
+      name: 'manual', action: 'manual_number', submit: ctx.t('manual.submit'), kind: 'solid', keep: true,
       problems: problem && !ctx.ui.forms.manual?.problems ? [{ field: 'number', key: describeError(problem).key }] : [],
       fields: [
         { name: 'number', label: ctx.t('manual.number'), hint: ctx.t('manual.hint'), missing: 'form.number.missing', focus: true, large: true },
@@ -218,7 +242,7 @@ function error(ctx) {
   const { part, fix, key } = describeError(problem.code);
   return [
     title(ctx.t('staff.error')),
-    ctx.ui.view === 'staff' && banner('bad', ctx.t(key)),
+    (ctx.ui.view === 'staff' || STAFF_ACTS.includes(ctx.purpose)) && banner('bad', ctx.t(key)),
     paragraph(ctx.t(`fix.${fix}.staff`)),
     h('dl', { class: 'mk-facts' },
       h('dt', null, ctx.t('error.part')), h('dd', null, ctx.t(`part.${part}`)),
