@@ -203,7 +203,9 @@ class Authority:
             (serial, datetime.datetime.fromisoformat(when), reason)
             for serial, when, reason in self._load("revoked.json", {}).get(root, [])
         ]
-        entries += [(serial, now(), 4) for serial in random.sample(range(1 << 24, 1 << 31), random_count)]
+        issued = set(self._load("issued.json", {}).values())
+        strangers = random.sample(range(1 << 25, 1 << 31), random_count)
+        entries += [(serial, now(), 4) for serial in strangers if serial not in issued]
         made = jpki.RevocationList(
             issuer=jpki.AUTH_DN,
             key_id=self.key_id(root),
