@@ -2,6 +2,7 @@
 #include "tools/mykeyctl/ctl.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include "common/metrics/metrics.h"
 #include "common/pb/pb.h"
 
-enum { CONNECT_MS = 5000, CALL_MS = 10000, ARGV_MAX = 4 + 2 * ARGS_SETS_MAX };
+enum { CONNECT_MS = 5000, CALL_MS = 10000, STOP_CHECK_MS = 250, ARGV_MAX = 4 + 2 * ARGS_SETS_MAX };
 
 struct ctl {
     args_t args;
@@ -137,10 +138,27 @@ void ctl_finish(ctl_t *self, ctl_exit status)
     if (self->loop != NULL) zloop_timer(self->loop, 1, 1, stop_loop, NULL);
 }
 
-void ctl_stop(ctl_t *self)
+/* A signal ends the poll that it interrupts; the timer sees one that came at another moment. */
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int number)
 {
-    self->status = CTL_OK;
-    ctl_finish(self, CTL_OK);
+    (void)number;
+    stopped = 1;
+}
+
+static int check_stopped(zloop_t *loop, int timer, void *arg)
+{
+    (void)loop, (void)timer, (void)arg;
+    return stopped ? -1 : 0;
+}
+
+void ctl_stop_on_signals(ctl_t *self)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    zloop_timer(self->loop, STOP_CHECK_MS, 0, check_stopped, NULL);
 }
 
 static void begin(ctl_t *self)
@@ -213,7 +231,7 @@ ctl_exit ctl_run(ctl_t *self, ctl_verb_fn *verb, bool bus)
     bus_peer_on_state(self->peer, on_state, self);
     zloop_timer(self->loop, CONNECT_MS, 1, on_timeout, self);
     zloop_start(self->loop);
-    return self->status;
+    return stopped ? CTL_OK : self->status;
 }
 
 /* ---- calling ---- */

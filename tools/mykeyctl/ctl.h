@@ -26,8 +26,8 @@ ctl_exit ctl_run(ctl_t *self, ctl_verb_fn *verb, bool bus);
 /* The verb is done. The worst status told counts. */
 void ctl_finish(ctl_t *self, ctl_exit status);
 
-/* The verb was told to stop, which is no failure, whatever it complained about before. */
-void ctl_stop(ctl_t *self);
+/* For a verb that goes on until SIGTERM or SIGINT; being stopped is no failure, whatever it complained about before. */
+void ctl_stop_on_signals(ctl_t *self);
 
 const args_t *ctl_args(const ctl_t *self);
 

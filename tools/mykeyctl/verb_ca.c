@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The terminal authority runs where its key is: it fetches requests over the bus, no service can command it. */
-#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include "common/pb/pb.h"
 #include "proto/registry.pb-c.h"
@@ -196,30 +194,11 @@ static void fetch(void)
     ctl_send(state.ctl, &call, on_pending, NULL);
 }
 
-static int on_signal(zloop_t *loop, zmq_pollitem_t *item, void *arg)
-{
-    (void)arg;
-    zloop_poller_end(loop, item);
-    ctl_stop(state.ctl);
-    return 0;
-}
-
-static void stop_on_signals(zloop_t *loop)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    zmq_pollitem_t signals = {.fd = signalfd(-1, &set, SFD_CLOEXEC), .events = ZMQ_POLLIN};
-    zloop_poller(loop, &signals, on_signal, NULL);
-}
-
 void ca_sign_pending(ctl_t *ctl)
 {
     state.ctl = ctl;
     state.authority = load(ctl);
     if (state.authority == NULL) return;
-    if (ctl_args(ctl)->watch) stop_on_signals(ctl_loop(ctl));
+    if (ctl_args(ctl)->watch) ctl_stop_on_signals(ctl);
     fetch();
 }
