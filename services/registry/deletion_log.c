@@ -50,7 +50,12 @@ static void sync_directory(const char *path)
 mk_code deletion_log_open(const char *path, deletion_log_t **ret_log)
 {
     int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    struct stat info;
     MK_ENSURE(fd >= 0, MK_UNAVAILABLE);
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        close(fd);
+        return MK_UNAVAILABLE;
+    }
     sync_directory(path);
     deletion_log_t *self = calloc(1, sizeof *self);
     if (self == NULL) abort();

@@ -9,6 +9,7 @@ typedef struct program {
     daemon_t *daemon;
     bus_peer_t *peer;
     registry_t *registry;
+    bool serving;
 } program;
 
 static void on_broker(bool connected, void *arg)
@@ -16,9 +17,15 @@ static void on_broker(bool connected, void *arg)
     daemon_set_ready(((program *)arg)->daemon, "broker", connected);
 }
 
+/* Offered at the bus from the first time that the database answers: no caller is sent here before. */
 static void on_registry(bool ready, void *arg)
 {
-    daemon_set_ready(((program *)arg)->daemon, "database", ready);
+    program *self = arg;
+    daemon_set_ready(self->daemon, "database", ready);
+    if (ready && !self->serving && !daemon_draining(self->daemon)) {
+        bus_serve(self->peer, registry_service(self->registry));
+        self->serving = true;
+    }
 }
 
 static void on_drained(void *arg)
@@ -43,7 +50,6 @@ static mk_code start(program *self, const char **ret_why)
     daemon_set_ready(self->daemon, "database", false);
     bus_peer_on_state(self->peer, on_broker, self);
     daemon_on_drain(self->daemon, on_drain, self);
-    bus_serve(self->peer, registry_service(self->registry));
     return MK_OK;
 }
 

@@ -47,11 +47,11 @@ const db_statement registry_statements[STATEMENT_COUNT] = {REGISTRY_STATEMENTS(S
 const bool registry_statement_coded[STATEMENT_COUNT] = {REGISTRY_STATEMENTS(STATEMENT_CODED)};
 #undef STATEMENT_CODED
 
-#define METHOD_HANDLER(name, start, request, from, to)      \
-    static void handle_##name(bus_job_t *job, void *ctx)    \
-    {                                                       \
+#define METHOD_HANDLER(name, start, request, from, to)        \
+    static void handle_##name(bus_job_t *job, void *ctx)      \
+    {                                                         \
         static const method_t row = {#name, start, from, to}; \
-        call_run(&row, job, ctx);                           \
+        call_run(&row, job, ctx);                             \
     }
 REGISTRY_METHODS(METHOD_HANDLER)
 #undef METHOD_HANDLER

@@ -50,7 +50,7 @@ def object_terms(terms=TERMS):
 class World:
     """Database, broker and registry in one directory; close() removes them."""
 
-    def __init__(self, postgres=""):
+    def __init__(self, postgres="fsync = off\n"):  # processes are killed here, the machine is not
         self.database = Database(postgres)
         self.database.make("registry")
         self.bus = Bus()
@@ -89,11 +89,11 @@ class World:
                 "registry.suspend_keys": self.bus.path("suspend.keys"),
                 "registry.deletion_log": self.bus.path("deletions"), "registry.platform_terms_version": TERMS}
 
-    def start_registry(self, name="registry", ready=True, **more):
+    def start_registry(self, name="registry", ready=True, options=None, **more):
         command = [REGISTRY]
         for key, value in {**self.settings(name), **more}.items():
             command += ["--set", f"{key}={value}"]
-        process = Process(command, self.bus.path(f"{name}.log"))
+        process = Process(command, self.bus.path(f"{name}.log"), **(options or {}))
         process.name = name
         self.registries.append(process)
         if ready:
@@ -111,6 +111,19 @@ class World:
     @property
     def process(self):
         return self.registries[-1]
+
+    def reset(self):
+        """As new: no rows, no deletions, one registry with the first keys."""
+        for process in self.registries:
+            process.end()
+        self.registries.clear()
+        for name in ("deletions", "registry.log"):
+            if os.path.exists(self.bus.path(name)):
+                os.unlink(self.bus.path(name))
+        self.keys("suspend.keys", self.suspend_key)
+        tables = self.database.sql("SELECT string_agg('registry.' || tablename, ', ') FROM pg_tables WHERE schemaname = 'registry'")
+        self.database.sql(f"TRUNCATE {tables}")
+        self.start_registry()
 
     # ---- calling ----
 
@@ -224,8 +237,9 @@ class World:
 
     def dump(self):
         """All data of the database as text."""
-        return subprocess.run(["pg_dump", "-h", self.database.socket_dir, "-U", "registry_owner", "-d", "registry", "-a",
+        text = subprocess.run(["pg_dump", "-h", self.database.socket_dir, "-U", "registry_owner", "-d", "registry", "-a",
                                "--inserts"], stdout=subprocess.PIPE, check=True, text=True).stdout
+        return "\n".join(line for line in text.split("\n") if "restrict " not in line)  # new at each dump
 
 
 class Card:

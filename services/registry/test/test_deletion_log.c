@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/registry/deletion_log.h"
 
-#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -118,14 +119,33 @@ static void refuses_what_it_cannot_write(void **state)
     (void)state;
     assert_int_equal(deletion_log_open("/tmp/no/such/folder/deleted", &log), MK_UNAVAILABLE);
     assert_int_equal(deletion_log_open(directory, &log), MK_UNAVAILABLE);
+    assert_int_equal(deletion_log_open("/dev/full", &log), MK_UNAVAILABLE);
+    assert_int_equal(deletion_log_open("/dev/zero", &log), MK_UNAVAILABLE);
     assert_null(log);
-    int full = open("/dev/full", O_RDWR);
-    if (full < 0) skip();
-    close(full);
-    if (deletion_log_open("/dev/full", &log) != MK_OK) skip();
-    uint8_t holder[16] = {0};
-    assert_int_equal(deletion_log_append(log, holder), MK_UNAVAILABLE);
+}
+
+/* The file may not grow any more: what was not written is told, and what follows is not glued to its rest. */
+static void a_full_disk_is_told(void **state)
+{
+    deletion_log_t *log;
+    uint8_t firsts[8], holder[16] = {7};
+    size_t malformed;
+    struct rlimit old, tight;
+    (void)state;
+    append(1);
+    assert_int_equal(deletion_log_open(path, &log), MK_OK);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &old);
+    tight = (struct rlimit){44 + 20, old.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &tight);
+    mk_code code = deletion_log_append(log, holder);
+    setrlimit(RLIMIT_FSIZE, &old);
+    assert_int_equal(code, MK_UNAVAILABLE);
+    holder[0] = 8;
+    assert_int_equal(deletion_log_append(log, holder), MK_OK);
     deletion_log_close(&log);
+    assert_int_equal(read_all(&malformed, firsts), 2);
+    assert_true(firsts[0] == 1 && firsts[1] == 8 && malformed == 1);
 }
 
 int main(void)
@@ -134,6 +154,7 @@ int main(void)
         cmocka_unit_test_teardown(keeps_what_was_appended, remove_file),
         cmocka_unit_test_teardown(survives_a_torn_line, remove_file),
         cmocka_unit_test_teardown(passes_over_garbage, remove_file),
+        cmocka_unit_test_teardown(a_full_disk_is_told, remove_file),
         cmocka_unit_test(refuses_what_it_cannot_write),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
