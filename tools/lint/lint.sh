@@ -37,12 +37,13 @@ for folder in $(git ls-files | grep / | xargs -n 1 dirname | sort -u | grep -vE 
 done
 
 for script in $(git ls-files '*.sh' .ci/run); do
-	sh -n "$script" || complain "$script does not parse"
+	case $(head -n 1 "$script") in *bash*) shell=bash ;; *) shell=sh ;; esac
+	$shell -n "$script" || complain "$script does not parse"
 done
 
 git ls-files '*.py' | xargs /usr/bin/python3 -m py_compile || complain "a Python file does not compile"
-git ls-files | grep -vE '\.(der|svg|json|tbl\.h)$|ja\.md$|LICENSE|corpus/' | xargs codespell -q 3 \
-	-L "afterall,crate,te,nd,ot,ser,fo,hist,iif,uint,sie,ro,inout,vai,mot" || complain "spelling"
+git ls-files | grep -vE '\.(der|svg|json|binpb|tbl\.h)$|ja\.md$|LICENSE|corpus/' | xargs codespell -q 3 \
+	-L "afterall,crate,te,nd,ot,ser,fo,hist,iif,uint,sie,ro,inout,vai,mot,inflight,nmae,wrod" || complain "spelling"
 
 for name in '/work/' '\.\./shared'; do
 	found=$(git ls-files | grep -v '^tools/lint/' | xargs grep -nI -- "$name" || true)
