@@ -66,23 +66,24 @@ stop() {
 }
 
 [ $# -ge 3 ] && [ "$2" = "--" ] || die "usage: run.sh RUN_DIR -- COMMAND..."
+# Made by the one who called, who can remove them again. An empty directory of USB drivers: a real reader of this machine
+# is none of our business.
+mkdir -p "$1/pcscd/conf" "$1/pcscd/no-usb"
 [ "${MYKEY_PCSCD_INSIDE:-}" = 1 ] || enter "$@"
-unset MYKEY_PCSCD_INSIDE
+user=${MYKEY_PCSCD_USER:-}
+unset MYKEY_PCSCD_INSIDE MYKEY_PCSCD_USER
 
-mkdir -p "$1/pcscd"
 dir=$(cd "$1/pcscd" && pwd)
 shift 2
 exec 9>"$dir/lock"
 flock -n 9 || die "$dir is in use by another pcscd"
 rm -f "$dir/pcscd.comm" "$dir/pcscd.pid"
-# An empty directory of USB drivers: a real reader of this machine is none of our business.
-mkdir -p "$dir/conf" "$dir/no-usb"
 write_reader
 ip link set lo up
 mount_directory
 
-pcscd='' command='' stopped=''
-trap 'stopped=1' TERM INT
+pcscd='' command=''
+trap 'stop; exit 0' TERM INT
 # The children die with this script, however it ends.
 PCSCLITE_HP_DROPDIR="$dir/no-usb" setpriv --pdeathsig TERM -- /usr/sbin/pcscd -f -c "$dir/conf" >"$dir/pcscd.log" 2>&1 &
 pcscd=$!
@@ -90,12 +91,11 @@ wait_for_pcscd || {
 	stop
 	die "pcscd doesn't start: see $dir/pcscd.log"
 }
-setpriv --pdeathsig TERM ${MYKEY_PCSCD_USER:+--reuid=${MYKEY_PCSCD_USER%:*} --regid=${MYKEY_PCSCD_USER#*:} --clear-groups} \
+setpriv --pdeathsig TERM ${user:+--reuid=${user%:*} --regid=${user#*:} --clear-groups} \
 	-- "$@" &
 command=$!
 
 status=0
 wait -n "$pcscd" "$command" || status=$?
-[ -z "$stopped" ] || status=0
 stop
 exit "$status"
