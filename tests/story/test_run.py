@@ -99,6 +99,8 @@ def test_two_checkouts_run_side_by_side_and_the_data_stay(checkout):
     assert second.tap("card-2")["number"]["values"] == ["2231"]
     again = checkout(first.path).wait_ready()
     assert again.tap("card-2")["state"] == "not_registered"
+    again.page.must("next")
+    again.page.wait("wait")
     assert again.tap("card-1")["number"]["values"] == ["789"]
 
 

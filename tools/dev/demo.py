@@ -268,8 +268,7 @@ def main():
         if keep:
             shutil.copytree(layout.run, tempfile.mkdtemp(prefix="demo-", dir=keep), dirs_exist_ok=True,
                             ignore=lambda folder, names: [n for n in names if not n.endswith((".log", ".conf"))])
-        for path in (layout.data, layout.run):
-            shutil.rmtree(path, ignore_errors=True)
+        layout.remove()
     sys.exit(0 if held else 1)
 
 

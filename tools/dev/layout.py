@@ -4,6 +4,7 @@
 import hashlib
 import os
 import pwd
+import shutil
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("MYKEY_BUILD") or os.path.join(ROOT, "build")
@@ -43,6 +44,11 @@ class Layout:
             os.chmod(path, mode)
         for name in ("keys", "keys/bus"):
             os.makedirs(os.path.join(self.data, name), mode=0o700, exist_ok=True)
+
+    def remove(self):
+        """A profile that nobody needs again."""
+        for path in (self.data, self.run):
+            shutil.rmtree(path, ignore_errors=True)
 
     def in_data(self, *parts):
         return os.path.join(self.data, *parts)
