@@ -166,8 +166,12 @@ static void on_result(const uplink_answer *answer, void *arg)
         end(self, problem);
         return;
     }
-    self->step = STEP_PROBE;
-    oneshot_set(&self->timer, 0);
+    if (self->renewing) {
+        self->step = STEP_PROBE;
+        oneshot_set(&self->timer, 0);
+    } else {
+        end(self, profile_commit(self->profile)); /* there is no old one to keep */
+    }
 }
 
 static problem_t take_enrolment(enrol_t *self, const uplink_answer *answer)

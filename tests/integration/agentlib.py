@@ -27,13 +27,28 @@ from simcardlib import BUILD, ROOT, Station, demo_cards, wait_for
 
 sys.path[:0] = [f"{ROOT}/tests/lib", f"{ROOT}/tools/dev"]
 
-from loopback import Page  # noqa: E402
+import loopback  # noqa: E402
 from wire import CODES, canonical, registry, tap, terminal  # noqa: E402
 
 AGENT = BUILD / "agent/mykey-agent"
 TYPE = "application/x-protobuf"
 ORIGIN = "https://platform.mykey.example"
 CODE = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class Page(loopback.Page):
+    """A page whose end is noticed at once on both sides."""
+
+    def follow(self, answer):
+        self.answer = answer
+        super().follow(answer)
+
+    def close(self):
+        try:
+            self.answer.fp.raw._sock.shutdown(socket.SHUT_RDWR)
+        except (AttributeError, OSError):
+            pass
+        super().close()
 
 
 class Refuse(Exception):
@@ -141,7 +156,8 @@ class Platform:
             answer = self.routes[handler.path](self, body, certificate, handler)
             bend = self.bends.get(handler.path)
             if bend:
-                answer = bend(answer) or answer
+                bent = bend(answer)
+                answer = answer if bent is None else bent
             data = answer if isinstance(answer, bytes) else answer.SerializeToString()
         except Refuse as refused:
             status, data = refused.status, refused.body.SerializeToString()
