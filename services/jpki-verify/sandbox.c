@@ -16,11 +16,22 @@ bool sandbox_prepare(void)
            setrlimit(RLIMIT_FSIZE, &none) == 0;
 }
 
+#if defined(__has_feature)
+#define HAS_SANITIZER __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define HAS_SANITIZER 1
+#else
+#define HAS_SANITIZER 0
+#endif
+
 /* recvfrom and sendto, not recvmsg and sendmsg: no descriptor comes or goes any more. */
 static const int allowed[] = {
-    SCMP_SYS(read), SCMP_SYS(write),      SCMP_SYS(recvfrom),      SCMP_SYS(sendto),       SCMP_SYS(close),
-    SCMP_SYS(brk),  SCMP_SYS(munmap),     SCMP_SYS(mremap),        SCMP_SYS(madvise),      SCMP_SYS(futex),
-    SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(clock_gettime), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
+    SCMP_SYS(read),          SCMP_SYS(write),        SCMP_SYS(recvfrom),        SCMP_SYS(sendto),  SCMP_SYS(close),
+    SCMP_SYS(brk),           SCMP_SYS(munmap),       SCMP_SYS(mremap),          SCMP_SYS(madvise), SCMP_SYS(futex),
+    SCMP_SYS(clock_gettime), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall), SCMP_SYS(exit),    SCMP_SYS(exit_group),
+#if HAS_SANITIZER
+    SCMP_SYS(sigaltstack), /* a sanitizer looks at its stacks before a process ends */
+#endif
 };
 
 /* Memory, but none that can be executed. */

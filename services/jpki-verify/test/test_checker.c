@@ -94,7 +94,7 @@ static void on_answer(const checker_answer *answer, void *arg)
     bench_t *self = slot->bench;
     assert_int_equal(self->answers[slot->index], UNANSWERED);
     self->answers[slot->index] = answer->check;
-    memcpy(self->serials[slot->index], answer->serial.data, answer->serial.size);
+    if (answer->serial.size > 0) memcpy(self->serials[slot->index], answer->serial.data, answer->serial.size);
     self->answered++;
     free(slot);
 }

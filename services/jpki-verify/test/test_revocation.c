@@ -67,7 +67,7 @@ static void every_listed_serial_is_found(void **state)
     assert_int_equal(crl_read(data, profile_auth(), &crl), CRL_TAKEN);
     size_t count = 0;
     for (der_t entry; crl.entries.size > 0; count++) {
-        uint32_t serial;
+        uint32_t serial = 0;
         assert_true(der_take(&crl.entries, DER_SEQUENCE, &entry) && der_small(&entry, &serial));
         assert_true(revocation_has(revocation, serial));
         assert_false(revocation_has(revocation, serial + 1) && revocation_has(revocation, serial - 1));
