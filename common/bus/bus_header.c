@@ -174,8 +174,10 @@ static bool take_shard(bus_header *header, cursor *in, unsigned wire, bus_shard 
 static bool take_unknown(bus_header *header, cursor *in, unsigned wire, const uint8_t *start)
 {
     if (header->extra_count == BUS_EXTRA_MAX || !skip_field(in, wire)) return false;
-    header->extra[header->extra_count++] = (bus_slice){start, (size_t)(in->at - start)};
-    return true;
+    size_t size = (size_t)(in->at - start);
+    header->extra[header->extra_count++] = (bus_slice){start, size};
+    header->extra_size += (uint32_t)size;
+    return header->extra_size <= BUS_EXTRA_SIZE_MAX;
 }
 
 static bool take_text(bus_header *header, const field_row *row, cursor *in)

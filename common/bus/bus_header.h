@@ -16,7 +16,8 @@ enum {
     BUS_TRACEPARENT_SIZE = 55,
     BUS_MAJORS_MAX = 4,
     BUS_SHARDS_MAX = 64,
-    BUS_EXTRA_MAX = 8, /* unknown fields kept */
+    BUS_EXTRA_MAX = 8,        /* unknown fields kept … */
+    BUS_EXTRA_SIZE_MAX = 512, /* … and their bytes together, so that a relay's own fields find room */
     BUS_TIMEOUT_MAX_MS = 60000,
 };
 
@@ -39,7 +40,7 @@ typedef struct bus_header {
     uint32_t timeout_ms, attempt, priority, api_major, shard, repeatable, credit;
     uint32_t code, retry_after_ms, executed, queue_us, work_us;
     uint32_t api_majors[BUS_MAJORS_MAX];
-    uint32_t api_major_count, shard_count, extra_count;
+    uint32_t api_major_count, shard_count, extra_count, extra_size;
     const bus_shard *shards;
     bus_slice extra[BUS_EXTRA_MAX];
 } bus_header;

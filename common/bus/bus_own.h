@@ -35,7 +35,7 @@ typedef struct bus_link {
     uint64_t generation; /* of the socket */
     uint64_t heard_us;
     uint64_t reopen_us;
-    unsigned failures;
+    unsigned failures, ticks;
 } bus_link;
 
 typedef struct bus_offer {

@@ -7,6 +7,7 @@ enum {
     BURST = 256,
     LIVENESS_US = 3000000,  /* three PINGs */
     HANDSHAKE_US = 8000000, /* connected without an answer: try afresh */
+    OFFER_TICKS = 10,       /* offers are repeated, in case that the broker forgot us */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 5000,
     WATCHED = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
@@ -83,9 +84,13 @@ static void hello(bus_link *self)
     (void)link_send(self, BUS_PING, NULL, no_body);
 }
 
+/* After a silence as long as the broker's patience it may have given us up: offers are made again. */
 static void heard(bus_link *self)
 {
-    self->heard_us = clock_mono_us();
+    uint64_t now = clock_mono_us();
+    bool silent = self->heard_us && now - self->heard_us >= LIVENESS_US;
+    self->heard_us = now;
+    if (silent) hello(self);
     if (self->state != LINK_CONNECTING) return;
     self->failures = 0;
     set_state(self, LINK_UP);
@@ -205,6 +210,8 @@ void link_tick(bus_link *self, uint64_t now_us)
     if (!self->socket) return;
     if (now_us > self->heard_us && now_us - self->heard_us >= limit)
         lose(self);
+    else if (++self->ticks % OFFER_TICKS == 0)
+        hello(self);
     else
         (void)link_send(self, BUS_PING, NULL, no_body);
 }

@@ -66,10 +66,16 @@ static peer_t *sender_of(broker_t *self, zmq_msg_t *id, zmq_msg_t *msg)
     peer_t *peer = peers_find(&self->peers, name);
     if (peer && key && !peer->gone && strcmp(peer->key, key) == 0) return peer;
     const acl_entry *entry = key ? acl_find(self->acl, key) : NULL;
-    if (!entry) return NULL;
+    if (!entry) {
+        broker_drop(self, key ? "revoked" : "no_key");
+        return NULL;
+    }
     if (peer) broker_bury(self, peer); /* its connection is gone, another took the id */
     peer = peers_add(&self->peers, name, key);
-    if (peer) peer->entry = entry;
+    if (peer)
+        peer->entry = entry;
+    else
+        broker_drop(self, "peers_full");
     return peer;
 }
 
@@ -82,10 +88,7 @@ static void take(broker_t *self, zmq_msg_t *id, zmq_msg_t *msg)
 {
     exchange_set_time(self->exchange, clock_mono_us());
     peer_t *peer = sender_of(self, id, msg);
-    if (!peer || !peer->entry) {
-        broker_drop(self, peer ? "revoked" : "unknown_peer");
-        return;
-    }
+    if (!peer) return;
     bool silent = self->exchange->now_us - peer->seen_us >= LIVENESS_US;
     peer->seen_us = self->exchange->now_us;
     if (silent) revive_workers(self, peer);
@@ -241,6 +244,7 @@ static void use_acl(broker_t *self, acl_t *acl)
         peer_t *peer = BUS_OWNER(node, peer_t, link);
         peer->entry = acl_find(acl, peer->key);
         drop_unlawful_workers(self, peer);
+        if (!peer->entry) peers_mark_gone(&self->peers, peer); /* what it asked for and is not at work is dropped */
     }
     exchange_settle(self->exchange);
 }

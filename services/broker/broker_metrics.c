@@ -135,7 +135,8 @@ static bool method_known(const exchange_answer *answer)
 void broker_count_answer(broker_t *self, const request_t *request, const exchange_answer *answer)
 {
     char method[BUS_METHOD_MAX + 1];
-    const char *service = request->service ? request->service->name : "other";
+    bool own = bus_slice_is(request->header.service, "bus");
+    const char *service = request->service ? request->service->name : own ? "bus" : "other";
     bus_slice_copy(request->header.method, method, sizeof method);
     metric_add(self->metrics.requests, 1, service, method_known(answer) ? method : "other", request->caller->name,
                mk_code_name(answer->code));

@@ -93,9 +93,8 @@ void broker_answer(void *ctx, request_t *request, const exchange_answer *answer)
 static void refuse_raw(broker_t *self, peer_t *peer, zmq_msg_t *msg, mk_code code)
 {
     bus_frame frame;
-    bus_header header = {0}, reply = {.code = code, .executed = BUS_PRIORITY_INTERACTIVE};
+    bus_header header = {0}, reply = {.code = code, .executed = BUS_EXECUTED_NO};
     mk_code parsed = bus_frame_parse(zmq_msg_data(msg), zmq_msg_size(msg), &frame);
-    reply.executed = 1; /* EXECUTED_NO */
     reply.detail = bus_slice_text(code == MK_TOO_LARGE ? "body" : "header");
     if ((parsed == MK_OK || parsed == MK_TOO_LARGE) &&
         bus_header_decode(frame.header.data, frame.header.size, &header, NULL) == MK_OK) {
@@ -110,7 +109,8 @@ static void deny(broker_t *self, request_t *request)
 {
     metric_add(self->metrics.denied, 1, request->caller->name, NULL, NULL, NULL);
     log_warn("call_denied", LOG_TEXT(CALLER, request->caller->name));
-    exchange_finish(self->exchange, request, &(exchange_answer){.code = MK_DENIED, .executed = 1, .detail = "call"});
+    exchange_finish(self->exchange, request,
+                    &(exchange_answer){.code = MK_DENIED, .executed = BUS_EXECUTED_NO, .detail = "call"});
 }
 
 static void on_call(broker_t *self, peer_t *peer, zmq_msg_t *msg, const bus_frame *frame)

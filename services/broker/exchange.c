@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXECUTED_NO = 1, EXECUTED_YES = 2, EXECUTED_UNKNOWN = 3, REFUSALS_MAX = 4 };
+enum { REFUSALS_MAX = 4 }; /* NOT_OWNER and REJECT that one request may meet */
 
 exchange_t *exchange_new(const exchange_port *port, const exchange_limits *limits)
 {
@@ -24,7 +24,7 @@ static void service_destroy(exchange_t *self, service_t *service)
     exchange_settle(self);
     for (bus_list *node; (node = bus_list_first(&service->waiting));)
         exchange_finish(self, BUS_OWNER(node, request_t, link),
-                        &(exchange_answer){.code = MK_UNAVAILABLE, .executed = EXECUTED_NO});
+                        &(exchange_answer){.code = MK_UNAVAILABLE, .executed = BUS_EXECUTED_NO});
     bus_map_free(&service->lanes);
     free(service);
 }
@@ -142,7 +142,7 @@ void request_move(exchange_t *self, request_t *request, request_state state, bus
 
 uint32_t request_executed(const request_t *request)
 {
-    return request->losses ? EXECUTED_UNKNOWN : EXECUTED_NO;
+    return request->losses ? BUS_EXECUTED_UNKNOWN : BUS_EXECUTED_NO;
 }
 
 static void set_expiry(exchange_t *self, request_t *request, uint64_t when_us)
@@ -187,7 +187,7 @@ void exchange_finish(exchange_t *self, request_t *request, const exchange_answer
 
 static void refuse(exchange_t *self, request_t *request, mk_code code, const char *detail)
 {
-    exchange_finish(self, request, &(exchange_answer){.code = code, .executed = EXECUTED_NO, .detail = detail});
+    exchange_finish(self, request, &(exchange_answer){.code = code, .executed = BUS_EXECUTED_NO, .detail = detail});
 }
 
 /* ---- admission ---- */
@@ -259,7 +259,7 @@ static void refuse_busy(exchange_t *self, request_t *request)
     self->stats.busy++;
     exchange_finish(self, request,
                     &(exchange_answer){.code = MK_BUSY,
-                                       .executed = EXECUTED_NO,
+                                       .executed = BUS_EXECUTED_NO,
                                        .retry_after_ms = retry_after_ms(request->service),
                                        .detail = "queue_full"});
 }
@@ -306,7 +306,7 @@ void exchange_cancel(exchange_t *self, request_t *request)
 {
     bool at_work = request->state == REQUEST_IN_FLIGHT;
     if (at_work) cancel_at_worker(self, request);
-    uint32_t executed = at_work ? EXECUTED_UNKNOWN : request_executed(request);
+    uint32_t executed = at_work ? BUS_EXECUTED_UNKNOWN : request_executed(request);
     exchange_finish(self, request, &(exchange_answer){.code = MK_CANCELLED, .executed = executed});
 }
 
@@ -325,7 +325,7 @@ static void put_in_quarantine(exchange_t *self, request_t *request)
     memcpy(self->quarantine[self->quarantine_count++ % EXCHANGE_QUARANTINE_MAX], request->header.request_id.data, 16);
     self->stats.quarantined++;
     exchange_finish(self, request,
-                    &(exchange_answer){.code = MK_INTERNAL, .executed = EXECUTED_UNKNOWN, .detail = "poison"});
+                    &(exchange_answer){.code = MK_INTERNAL, .executed = BUS_EXECUTED_UNKNOWN, .detail = "poison"});
 }
 
 void request_lost(exchange_t *self, request_t *request, worker_loss loss)
@@ -344,7 +344,7 @@ void request_lost(exchange_t *self, request_t *request, worker_loss loss)
     } else {
         exchange_finish(
             self, request,
-            &(exchange_answer){.code = MK_UNAVAILABLE, .executed = EXECUTED_UNKNOWN, .detail = "worker_lost"});
+            &(exchange_answer){.code = MK_UNAVAILABLE, .executed = BUS_EXECUTED_UNKNOWN, .detail = "worker_lost"});
     }
 }
 
@@ -353,7 +353,8 @@ static void expire(exchange_t *self, request_t *request)
     if (request->state == REQUEST_IN_FLIGHT) {
         self->stats.expired_in_flight++;
         cancel_at_worker(self, request);
-        exchange_finish(self, request, &(exchange_answer){.code = MK_DEADLINE_EXCEEDED, .executed = EXECUTED_UNKNOWN});
+        exchange_finish(self, request,
+                        &(exchange_answer){.code = MK_DEADLINE_EXCEEDED, .executed = BUS_EXECUTED_UNKNOWN});
         return;
     }
     self->stats.expired_queued++;
@@ -420,9 +421,9 @@ bool exchange_reply(exchange_t *self, worker_t *worker, const bus_header *header
         return false;
     }
     request_t *request = slot->request;
-    uint32_t executed = header->executed ? header->executed : EXECUTED_UNKNOWN;
-    bool not_owner = header->code == MK_NOT_OWNER && executed == EXECUTED_NO;
-    if (request && executed == EXECUTED_NO) executed = request_executed(request);
+    uint32_t executed = header->executed ? header->executed : BUS_EXECUTED_UNKNOWN;
+    bool not_owner = header->code == MK_NOT_OWNER && executed == BUS_EXECUTED_NO;
+    if (request && executed == BUS_EXECUTED_NO) executed = request_executed(request);
     if (request && not_owner)
         refused(self, worker, request, true);
     else if (request)

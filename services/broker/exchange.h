@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <zmq.h>
 
+#include "common/bus/bus.h"
 #include "common/bus/bus_frame.h"
 #include "common/bus/bus_header.h"
 #include "common/bus/bus_heap.h"
@@ -133,7 +134,7 @@ struct service {
 /* The answer to a caller. */
 typedef struct exchange_answer {
     mk_code code;
-    uint32_t executed; /* bus.Executed */
+    uint32_t executed; /* bus_executed */
     uint32_t retry_after_ms;
     const char *detail;       /* the broker's own, or NULL */
     const bus_header *header; /* the worker's REPLY, or NULL */

@@ -85,11 +85,11 @@ void introspect_serve(broker_t *self, request_t *request)
 {
     uint8_t *body = NULL;
     size_t size = 0;
-    exchange_answer answer = {.code = MK_UNKNOWN_METHOD, .executed = 1};
+    exchange_answer answer = {.code = MK_UNKNOWN_METHOD, .executed = BUS_EXECUTED_NO};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (!bus_slice_is(request->header.method, methods[i].name)) continue;
         answer.code = methods[i].fn(self, &body, &size);
-        answer.executed = 2;
+        answer.executed = BUS_EXECUTED_YES;
     }
     answer.body = (bus_slice){body, size};
     exchange_finish(self->exchange, request, &answer);

@@ -20,7 +20,7 @@ typedef struct peer {
     bus_list workers;  /* worker_t.peer_link */
     bus_outbox outbox;
     char key[BUS_KEY_TEXT + 1]; /* what the handshake proved */
-    const acl_entry *entry;     /* of the present table; NULL = no longer known */
+    const acl_entry *entry;     /* of the present table; NULL only while gone */
     uint64_t seen_us;
     bool gone;
     size_t id_size;

@@ -94,8 +94,24 @@ static void leave(exchange_t *self, worker_t *worker, worker_state state)
     lane_leave_all(self, worker);
 }
 
+static bool same_offer(const worker_t *worker, const bus_header *header)
+{
+    uint32_t shards = header->shards ? header->shard_count : 0;
+    return worker->state == WORKER_READY && header->api_major_count == worker->major_count &&
+           memcmp(header->api_majors, worker->majors, worker->major_count * sizeof *worker->majors) == 0 &&
+           shards == worker->shard_count &&
+           (!shards || memcmp(header->shards, worker->shards, shards * sizeof *worker->shards) == 0);
+}
+
+/* A worker repeats its offer now and then, in case that we forgot it. */
 worker_t *exchange_ready(exchange_t *self, service_t *service, worker_t *again, const worker_offer *offer)
 {
+    if (again && same_offer(again, offer->header)) {
+        again->window = clamp_credit(offer->header->credit);
+        worker_pump(self, again);
+        exchange_settle(self);
+        return again;
+    }
     worker_t *worker = again ? again : worker_new(self, service, offer->peer);
     if (!worker) return NULL;
     lane_leave_all(self, worker);

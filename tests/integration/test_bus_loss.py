@@ -212,3 +212,28 @@ def test_a_refused_peer_comes_back_when_its_key_is_let_in(room):
     broker.signal(signal.SIGHUP)
     wait_for(lambda: '"state":"ready"' in worker.text(), 15)
     assert room.raw("load").ask().code == "OK"
+
+
+def test_a_worker_that_the_broker_forgot_offers_itself_again(room):
+    """Stopped for longer than connections are remembered, but on its old connection or a new one, it works again."""
+    room.broker()
+    worker = room.worker()
+    worker.signal(signal.SIGSTOP)
+    wait_for(lambda: room.metric("mykey_bus_peers") == 0, 25, 0.2)
+    worker.signal(signal.SIGCONT)
+    wait_for(lambda: room.metric("mykey_bus_workers", service="echo", state="ready") == 1)
+    assert room.raw("load").ask().code == "OK"
+
+
+def test_what_a_caller_asked_for_is_not_begun_after_its_key_is_taken_out(room):
+    broker = room.broker()
+    worker, meek = room.raw("echo"), room.raw("meek")
+    worker.ready(credit=0)
+    meek.call(timeout_ms=20000)
+    assert meek.ping()
+    del room.principals["meek"]
+    room.write_acl()
+    broker.signal(signal.SIGHUP)
+    wait_for(lambda: "acl_reloaded" in broker.text())
+    worker.ready(credit=5)
+    assert worker.receive(0.3) is None

@@ -117,6 +117,7 @@ static void packed_majors_are_read(void **state)
 static void bad_headers_are_refused(void **state)
 {
     (void)state;
+    static const uint8_t long_unknown[513] = {0xea, 0x02, 0xfc, 0x03};
     const struct {
         const char *what;
         const uint8_t *data;
@@ -142,6 +143,7 @@ static void bad_headers_are_refused(void **state)
         {"five majors", BYTES(0xaa, 0x01, 5, 1, 2, 3, 4, 5)},
         {"nine unknown fields", BYTES(0xc0, 2, 0, 0xc0, 2, 0, 0xc0, 2, 0, 0xc0, 2, 0, 0xc0, 2, 0, 0xc0, 2, 0, 0xc0, 2,
                                       0, 0xc0, 2, 0, 0xc0, 2, 0)},
+        {"unknown field of 513 bytes", long_unknown, sizeof long_unknown},
         {"fixed32 cut", BYTES(0xc5, 0x02, 1, 2, 3)},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
