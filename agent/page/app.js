@@ -8,13 +8,12 @@ import { describeError } from './errors.js';
 import { LANGUAGES, hasText, loadMessages, text } from './i18n.js';
 import { banner, chosenNumber, here, operatorName, paragraph, progress, title } from './parts.js';
 import { takeKey } from './pin.js';
+import { isStaffAct, purposeOf, usualPurpose } from './purposes.js';
 import { residentView } from './resident.js';
 import { staffView } from './staff.js';
 
 const LOST_AFTER_MS = 1000; // a shorter gap is bridged without a word
 const SIDES = { resident: residentView, staff: staffView };
-const PURPOSES = ['resolve', 'link', 'unlink', 'withdraw_consent', 'create_id', 'show_id', 'change_id', 'delete_id', 'resume_id',
-  'undo_link', 'suspend'];
 
 const query = new URLSearchParams(location.search);
 const ui = {
@@ -40,7 +39,10 @@ let token = '';
 function context() {
   const t = (key, values) => text(ui.lang, key, values);
   return {
-    t, ui, snap: ui.snap, purpose: purposeOf(ui.snap), isUsual: purposeOf(ui.snap) === usualPurpose(ui.snap), run, send, told, copy, setForm,
+    t, ui, run, send, told, copy, setForm,
+    snap: ui.snap,
+    purpose: purposeOf(ui.snap),
+    isUsual: purposeOf(ui.snap) === usualPurpose(ui.snap),
     has: (key) => hasText(ui.lang, key),
     act: async (action, args) => {
       const code = await act(token, action, args);
@@ -48,14 +50,6 @@ function context() {
     },
     errorText: (code) => t(describeError(code).key),
   };
-}
-
-function usualPurpose(snap) {
-  return snap?.terminal?.municipality ? 'show_id' : 'resolve';
-}
-
-function purposeOf(snap) {
-  return PURPOSES.includes(snap?.purpose) ? snap.purpose : usualPurpose(snap);
 }
 
 // One action at a time. Answers null when done, the error's code, or undefined when another is still on its way.
@@ -163,7 +157,8 @@ function main(ctx) {
 }
 
 function panel(ctx, side, content) {
-  return h('section', { class: 'mk-side', id: side, key: side, 'data-side': side, tabindex: '-1', 'aria-labelledby': `${side}-name` },
+  const attrs = { class: 'mk-side', id: side, key: side, 'data-side': side, tabindex: '-1', 'aria-labelledby': `${side}-name` };
+  return h('section', attrs,
     h('p', { class: 'mk-side__name', id: `${side}-name` }, ctx.t(`side.${side}`)), content);
 }
 
@@ -196,12 +191,15 @@ function pageTitle(ctx) {
 function screenOf() {
   const { snap } = ui;
   if (!snap) return ui.link;
-  return [snap.state, snap.error?.code, snap.pin?.last, snap.link?.number, snap.keyboard?.phase, snap.manual?.problem, chosenNumber(snap.number)].join('|');
+  return [
+    snap.state, snap.error?.code, snap.pin?.last, snap.link?.number, snap.keyboard?.phase, snap.manual?.problem,
+    chosenNumber(snap.number),
+  ].join('|');
 }
 
 // The side that acts next.
 function leadingSide() {
-  const isStaffs = ['staff_scan', 'manual', 'typing'].includes(ui.snap?.state) || ['undo_link', 'suspend'].includes(ui.snap?.purpose)
+  const isStaffs = ['staff_scan', 'manual', 'typing'].includes(ui.snap?.state) || isStaffAct(ui.snap?.purpose)
     || (ui.snap?.state === 'number' && chosenNumber(ui.snap.number) === null);
   return isStaffs ? 'staff' : 'resident';
 }

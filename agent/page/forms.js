@@ -45,7 +45,9 @@ async function send(ctx, spec, values, element = null) {
   const code = await ctx.send(spec.action, values);
   if (code === null && !spec.keep) element?.reset();
   if (code === null) ctx.setForm(spec.name, { done: true });
-  else if (code !== undefined) ctx.setForm(spec.name, { problems: [{ field: spec.fields[0].name, key: describeError(code).key }] });
+  else if (code !== undefined) {
+    ctx.setForm(spec.name, { problems: [{ field: spec.fields[0].name, key: describeError(code).key }] });
+  }
 }
 
 function question(ctx, spec, values) {
@@ -54,7 +56,8 @@ function question(ctx, spec, values) {
       h('p', { class: 'mk-banner__title' }, spec.ask(values))),
     h('div', { class: 'mk-buttons' },
       h('button', {
-        type: 'button', class: 'mk-button', 'data-kind': spec.kind, 'data-submit': spec.name, on: { click: () => send(ctx, spec, values) },
+        type: 'button', class: 'mk-button', 'data-kind': spec.kind, 'data-submit': spec.name,
+        on: { click: () => send(ctx, spec, values) },
       }, spec.submit),
       h('button', { type: 'button', class: 'mk-button', on: { click: () => ctx.setForm(spec.name, {}) } }, ctx.t('form.stop'))));
 }
@@ -64,7 +67,8 @@ function id(spec, field, what) {
 }
 
 function summary(ctx, spec, problems) {
-  return h('div', { class: 'mk-banner', 'data-kind': 'bad', role: 'alert', tabindex: '-1', 'data-summary': spec.name }, icon('bad'),
+  const attrs = { class: 'mk-banner', 'data-kind': 'bad', role: 'alert', tabindex: '-1', 'data-summary': spec.name };
+  return h('div', attrs, icon('bad'),
     h('div', { class: 'mk-banner__body' },
       h('h3', { class: 'mk-banner__title' }, ctx.t('form.problem')),
       h('ul', { class: 'mk-summary' }, problems.map(({ field, key }) => h('li', null,

@@ -8,8 +8,7 @@ import {
   actionButton, agreedNumber, banner, buttons, checkList, chosenNumber, clearTimer, grouped, here, icon, largeNumber, notices,
   numberBarcode, paragraph, progress, title,
 } from './parts.js';
-
-const ID_PURPOSES = ['create_id', 'show_id', 'change_id'];
+import { ID_PURPOSES, isStaffAct } from './purposes.js';
 
 const VIEWS = {
   starting: (ctx) => [title(ctx.t('starting.title')), paragraph(ctx.t('starting.text')), checkList(ctx)],
@@ -27,11 +26,8 @@ const VIEWS = {
   error,
 };
 
-// Acts of the staff alone, which pass through these states too.
-const STAFF_ACTS = ['undo_link', 'suspend'];
-
 export function residentView(ctx) {
-  if (STAFF_ACTS.includes(ctx.purpose)) return [title(ctx.t('staff_act.title')), paragraph(ctx.t('staff_act.text'))];
+  if (isStaffAct(ctx.purpose)) return [title(ctx.t('staff_act.title')), paragraph(ctx.t('staff_act.text'))];
   return (VIEWS[ctx.snap.state] ?? VIEWS.working)(ctx);
 }
 
@@ -127,9 +123,13 @@ function error(ctx) {
     h('div', { class: 'mk-error' }, icon('bad'), title(ctx.t(key))),
     isTold && banner('warn', ctx.t('pin.tries', { n: problem.tries })),
     paragraph(ctx.t(`fix.${fix}`, { place: here(ctx) }), 'large'),
-    ctx.ui.left > 0 && !ctx.snap.clear && h('p', { class: 'mk-timer__text', role: 'timer' }, ctx.t('error.again_in', { n: ctx.ui.left })),
+    ctx.ui.left > 0 && h('p', { class: 'mk-timer__text', role: 'timer' }, ctx.t('error.again_in', { n: ctx.ui.left })),
     part === 'service' && problem.incident && paragraph(ctx.t('error.incident', { id: problem.incident }), 'soft'),
-    problem.retry && problem.code !== 'PIN_BLOCKED'
-      && buttons(actionButton(ctx, 'retry', ctx.t(problem.code === 'PIN_WRONG' ? 'pin.again' : 'retry'), { kind: 'solid', size: 'large' })),
+    problem.retry && problem.code !== 'PIN_BLOCKED' && retryButton(ctx, problem.code),
   ];
+}
+
+function retryButton(ctx, code) {
+  const label = ctx.t(code === 'PIN_WRONG' ? 'pin.again' : 'retry');
+  return buttons(actionButton(ctx, 'retry', label, { kind: 'solid', size: 'large' }));
 }

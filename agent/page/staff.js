@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// The staff side: one view per state of docs/counter-page.md. It never shows a MyKey ID, a suspension code or the PIN's count.
+// The staff side: one view per state of docs/counter-page.md. It never shows a MyKey ID, a suspension code or how many
+// digits of the PIN there are.
 
 import { h } from './dom.js';
 import { allowsManual, describeError } from './errors.js';
 import { form } from './forms.js';
 import {
-  actionButton, banner, buttons, checkList, chosenNumber, clearTimer, grouped, icon, isCheckFailing, largeNumber, numberBarcode, paragraph, title,
+  actionButton, banner, buttons, checkList, chosenNumber, clearTimer, grouped, icon, isCheckFailing, largeNumber, numberBarcode,
+  paragraph, title,
 } from './parts.js';
+import { ID_PURPOSES, NUMBER_PURPOSES, isStaffAct } from './purposes.js';
 
-const PURPOSES = ['resolve', 'link', 'unlink', 'withdraw_consent'];
-const ID_PURPOSES = ['show_id', 'create_id', 'change_id', 'delete_id', 'resume_id'];
 const MANUAL_REASONS = ['forgot_card', 'reader_fault', 'network_fault', 'other'];
 const UNDO_REASONS = ['mistyped', 'wrong_person', 'card_returned', 'other'];
 
 const VIEWS = {
-  starting: (ctx) => [title(ctx.t('starting.staff')), ctx.ui.view === 'staff' && checkList(ctx), paragraph(ctx.t('starting.staff.text')), manualButton(ctx)],
+  starting: (ctx) => [
+    title(ctx.t('starting.staff')), ctx.ui.view === 'staff' && checkList(ctx), paragraph(ctx.t('starting.staff.text')),
+    manualButton(ctx),
+  ],
   wait,
   reading: (ctx) => [title(ctx.t('staff.reading')), purposeNow(ctx)],
   pin: (ctx) => [title(ctx.t('staff.pin')), purposeNow(ctx), paragraph(ctx.t('staff.pin.text')), cancel(ctx)],
@@ -36,12 +40,10 @@ export function staffView(ctx) {
   return (VIEWS[ctx.snap.state] ?? VIEWS.working)(ctx);
 }
 
-const STAFF_ACTS = ['undo_link', 'suspend'];
-
 function done(ctx) {
   return [
     title(ctx.t(`done.${ctx.purpose}`)),
-    STAFF_ACTS.includes(ctx.purpose) && paragraph(ctx.t(`done.${ctx.purpose}.text`)),
+    isStaffAct(ctx.purpose) && paragraph(ctx.t(`done.${ctx.purpose}.text`)),
     ctx.snap.id && paragraph(ctx.t('staff.done.id')),
     next(ctx),
   ];
@@ -74,6 +76,18 @@ function options(ctx, family, values) {
   return values.map((value) => ({ value, label: ctx.t(`${family}.${value}`) }));
 }
 
+// family: whose texts it has ("manual", "scan", "undo")
+function numberField(ctx, family, focus) {
+  return {
+    name: 'number', label: ctx.t(`${family}.number`), hint: ctx.t(`${family}.hint`), missing: 'form.number.missing',
+    focus, large: true,
+  };
+}
+
+function reasonField(ctx, reasons) {
+  return { name: 'reason', label: ctx.t('form.reason'), missing: 'form.reason.missing', options: reasons };
+}
+
 // ---- waiting for a card
 
 function wait(ctx) {
@@ -86,9 +100,9 @@ function wait(ctx) {
     failing && checkList(ctx),
     h('h3', { class: 'mk-side__part', id: 'purposes' }, ctx.t('staff.purposes')),
     h('div', { class: 'mk-buttons', 'data-way': 'down', role: 'group', 'aria-labelledby': 'purposes' },
-      purposeButtons(ctx, isMunicipality ? ID_PURPOSES : PURPOSES)),
+      purposeButtons(ctx, isMunicipality ? ID_PURPOSES : NUMBER_PURPOSES)),
     isMunicipality && fold('numbers', ctx.t('staff.purposes.numbers'),
-      h('div', { class: 'mk-buttons', 'data-way': 'down' }, purposeButtons(ctx, PURPOSES))),
+      h('div', { class: 'mk-buttons', 'data-way': 'down' }, purposeButtons(ctx, NUMBER_PURPOSES))),
     h('h3', { class: 'mk-side__part' }, ctx.t('staff.without_card')),
     manualButton(ctx),
     fold('undo', ctx.t('undo.title'), undoForm(ctx)),
@@ -107,8 +121,8 @@ function undoForm(ctx) {
     name: 'undo', action: 'undo_link', submit: ctx.t('undo.submit'), kind: 'danger', done: ctx.t('undo.done'),
     ask: (values) => ctx.t('undo.ask', { number: values.number }),
     fields: [
-      { name: 'number', label: ctx.t('undo.number'), hint: ctx.t('undo.hint'), missing: 'form.number.missing' },
-      { name: 'reason', label: ctx.t('form.reason'), missing: 'form.reason.missing', options: options(ctx, 'undo.reason', UNDO_REASONS) },
+      numberField(ctx, 'undo', false),
+      reasonField(ctx, options(ctx, 'undo.reason', UNDO_REASONS)),
     ],
   });
 }
@@ -133,7 +147,7 @@ function number(ctx) {
       ctx.snap.keyboard?.offered && actionButton(ctx, 'type_number', ctx.t('typing.start'), { size: 'large' }),
       h('button', { type: 'button', class: 'mk-button', 'data-copy': true, on: { click: () => ctx.copy(value) } }, ctx.t('copy')),
     ),
-    value !== null && h('p', { class: 'mk-text', 'data-kind': 'soft', role: 'status' }, ctx.ui.copied && ctx.t(`copy.${ctx.ui.copied}`)),
+    h('p', { class: 'mk-text', 'data-kind': 'soft', role: 'status' }, ctx.ui.copied && ctx.t(`copy.${ctx.ui.copied}`)),
     isAlone && clearTimer(ctx),
     next(ctx),
   ];
@@ -199,7 +213,8 @@ function scanConfirm(ctx, read) {
   return [
     title(ctx.t('scan.confirm.title')),
     h('dl', { class: 'mk-facts' },
-      h('dt', null, ctx.t('scan.confirm.number')), h('dd', { class: 'mk-facts__large' }, h('bdi', { translate: 'no', 'data-scanned': true }, grouped(read))),
+      h('dt', null, ctx.t('scan.confirm.number')),
+      h('dd', { class: 'mk-facts__large' }, h('bdi', { translate: 'no', 'data-scanned': true }, grouped(read))),
       h('dt', null, ctx.t('scan.confirm.to')), h('dd', null, ctx.t('scan.confirm.to.card'))),
     banner('info', ctx.t('scan.confirm.look')),
     buttons(actionButton(ctx, 'staff_confirm', ctx.t('scan.confirm.submit'), { kind: 'solid', size: 'large' })),
@@ -211,7 +226,7 @@ function scanConfirm(ctx, read) {
 function scanForm(ctx, name, focus) {
   return form(ctx, {
     name, action: 'staff_scan', submit: ctx.t('scan.submit'), kind: focus ? 'solid' : 'outline',
-    fields: [{ name: 'number', label: ctx.t('scan.number'), hint: ctx.t('scan.hint'), missing: 'form.number.missing', focus, large: true }],
+    fields: [numberField(ctx, 'scan', focus)],
   });
 }
 
@@ -227,8 +242,8 @@ function manual(ctx) {
       name: 'manual', action: 'manual_number', submit: ctx.t('manual.submit'), kind: 'solid', keep: true,
       problems: problem && !ctx.ui.forms.manual?.problems ? [{ field: 'number', key: describeError(problem).key }] : [],
       fields: [
-        { name: 'number', label: ctx.t('manual.number'), hint: ctx.t('manual.hint'), missing: 'form.number.missing', focus: true, large: true },
-        { name: 'reason', label: ctx.t('form.reason'), missing: 'form.reason.missing', options: options(ctx, 'manual.reason', MANUAL_REASONS) },
+        numberField(ctx, 'manual', true),
+        reasonField(ctx, options(ctx, 'manual.reason', MANUAL_REASONS)),
       ],
     }),
     buttons(actionButton(ctx, 'next', ctx.t('manual.leave'))),
@@ -242,7 +257,7 @@ function error(ctx) {
   const { part, fix, key } = describeError(problem.code);
   return [
     title(ctx.t('staff.error')),
-    (ctx.ui.view === 'staff' || STAFF_ACTS.includes(ctx.purpose)) && banner('bad', ctx.t(key)),
+    (ctx.ui.view === 'staff' || isStaffAct(ctx.purpose)) && banner('bad', ctx.t(key)),
     paragraph(ctx.t(`fix.${fix}.staff`)),
     h('dl', { class: 'mk-facts' },
       h('dt', null, ctx.t('error.part')), h('dd', null, ctx.t(`part.${part}`)),

@@ -54,6 +54,8 @@ def chromium(width=1024, height=768, arguments=()):
         driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
         driver.set_script_timeout(10)
         set_viewport(driver, width, height)
+        # Tab past the last control goes to the address bar; the window counts as active all the same.
+        driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
         yield driver
     finally:
         if driver is not None:
@@ -191,6 +193,7 @@ class Counter:
     def scan(self, number):
         """What a scanner does in the staff's field: types the number and Enter."""
         self.tab_to('[data-form="scan"] input, [data-form="rescan"] input')
+        self.press_with(Keys.CONTROL, "a")
         self.press_keys(number, Keys.ENTER)
 
     def open_fold(self, name):
@@ -205,6 +208,7 @@ class Counter:
         options = self.driver.execute_script(
             "return document.activeElement.options && [...document.activeElement.options].map((o) => o.value)")
         if options is None:
+            self.press_with(Keys.CONTROL, "a")
             self.press_keys(value)
         else:
             self.press_keys(Keys.HOME, *[Keys.DOWN] * options.index(value))

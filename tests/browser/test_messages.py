@@ -28,6 +28,8 @@ FAMILIES = {
     "${}.title": ["lost", "refused"],
     "${}.text": ["lost", "refused"],
     "${}.staff": ["lost", "refused"],
+    "${}.number": ["scan", "undo", "manual"],
+    "${}.hint": ["scan", "undo", "manual"],
     "purpose.${}": PURPOSES,
     "purpose.${}.for": PURPOSES,
     "done.${}": PURPOSES,

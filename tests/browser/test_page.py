@@ -285,4 +285,4 @@ def test_live_regions_tell_of_each_screen(page):
 def test_the_focus_goes_where_the_next_step_is(page, name, focused):
     page.begin(STATES["wait"])
     page.show(STATES[name])
-    assert page.is_focused(focused)
+    assert page.is_focused(focused) and page.js("return document.hasFocus()")
