@@ -33,7 +33,7 @@ struct call {
     statement_id statement;
     call_rows_fn *on_rows;
     void (*on_failed)(call_t *call);  /* before the answer to a statement that failed; may be NULL */
-    uint8_t request[32], content[32]; /* hashes: the request's id, and what it asks for */
+    uint8_t request[32], content[32]; /* of an act (act.h), or of an undo */
     char text[CALL_TEXT_MAX];         /* kept by the method until its reply */
     bool noticed;                     /* Resolve: a notice was taken for this answer */
 };
@@ -54,7 +54,7 @@ mk_code call_refuse(call_t *call, mk_code code, const char *detail);
 /* The ticket's object is exactly this hash (NULL: none). TICKET_INVALID. */
 mk_code call_check_object(call_t *call, const uint8_t *object) MK_CHECKED;
 
-/* The code in a row's first or other column. */
+/* The code of this name in the error table; INTERNAL if there is none. */
 mk_code call_code_of(const char *name);
 
 /* "" for NULL. */

@@ -5,24 +5,10 @@
 #include "common/base/bytes.h"
 #include "common/log/log.h"
 #include "common/tap/tap.h"
-#include "services/registry/call.h"
+#include "services/registry/act.h"
 #include "services/registry/ident.h"
-#include "services/registry/params.h"
 
 enum { CANDIDATES = 4, TERMS_VERSION_MAX = 16 };
-
-static void add_act(params_t *params, const call_t *call)
-{
-    params_bytes(params, call->request, sizeof call->request);
-    params_bytes(params, call->content, sizeof call->content);
-}
-
-static void add_holder_act(params_t *params, const call_t *call)
-{
-    params_bytes(params, call->ticket->credential_id.data, call->ticket->credential_id.len);
-    params_text(params, call->ticket->audience);
-    add_act(params, call);
-}
 
 static db_array_t *make_candidates(void)
 {
@@ -74,7 +60,7 @@ mk_code create_id_start(call_t *call)
     params_bytes(&params, call->ticket->credential_id.data, call->ticket->credential_id.len);
     params_number(&params, call->ticket->credential_key_version);
     params_text(&params, call->ticket->audience);
-    add_act(&params, call);
+    act_add_request(call, &params);
     params_bytes(&params, holder, sizeof holder);
     params_array(&params, candidates);
     params_bytes(&params, suspend_hash, sizeof suspend_hash);
@@ -114,7 +100,7 @@ mk_code change_id_start(call_t *call)
     MK_TRY(call_check_object(call, NULL));
     db_array_t *candidates = make_candidates();
     params_t params = {.count = 0};
-    add_holder_act(&params, call);
+    act_add(call, &params);
     params_array(&params, candidates);
     call_query(call, STATEMENT_CHANGE_ID, params.list, on_changed);
     db_array_destroy(&candidates);
@@ -152,7 +138,7 @@ static void on_delete_checked(call_t *call, const PGresult *rows)
     }
     params_t params = {.count = 0};
     params_bytes(&params, holder, size);
-    add_act(&params, call);
+    act_add_request(call, &params);
     call->on_failed = on_delete_failed;
     call_query(call, STATEMENT_DELETE_HOLDER, params.list, on_deleted);
 }
@@ -161,7 +147,7 @@ mk_code delete_id_start(call_t *call)
 {
     MK_TRY(call_check_object(call, NULL));
     params_t params = {.count = 0};
-    add_holder_act(&params, call);
+    act_add(call, &params);
     call_query(call, STATEMENT_DELETE_CHECK, params.list, on_delete_checked);
     return MK_OK;
 }
@@ -179,7 +165,7 @@ mk_code resume_id_start(call_t *call)
 {
     MK_TRY(call_check_object(call, NULL));
     params_t params = {.count = 0};
-    add_holder_act(&params, call);
+    act_add(call, &params);
     call_query(call, STATEMENT_RESUME_ID, params.list, on_resumed);
     return MK_OK;
 }

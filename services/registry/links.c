@@ -6,18 +6,9 @@
 #include "common/base/text.h"
 #include "common/log/log.h"
 #include "common/tap/tap.h"
-#include "services/registry/call.h"
+#include "services/registry/act.h"
 #include "services/registry/number.h"
 #include "services/registry/operator_row.h"
-#include "services/registry/params.h"
-
-static void add_holder_act(params_t *params, const call_t *call)
-{
-    params_bytes(params, call->ticket->credential_id.data, call->ticket->credential_id.len);
-    params_text(params, call->ticket->audience);
-    params_bytes(params, call->request, sizeof call->request);
-    params_bytes(params, call->content, sizeof call->content);
-}
 
 /* ---- link ---- */
 
@@ -43,7 +34,7 @@ static void on_operator(call_t *call, const PGresult *rows)
         return;
     }
     params_t params = {.count = 0};
-    add_holder_act(&params, call);
+    act_add(call, &params);
     params_text(&params, call->text);
     params_text(&params, request->terms_version);
     call_query(call, STATEMENT_LINK, params.list, on_linked);
@@ -89,7 +80,7 @@ mk_code unlink_start(call_t *call)
 {
     MK_TRY(call_check_object(call, NULL));
     params_t params = {.count = 0};
-    add_holder_act(&params, call);
+    act_add(call, &params);
     call_query(call, STATEMENT_UNLINK, params.list, on_unlinked);
     return MK_OK;
 }
@@ -106,7 +97,7 @@ mk_code withdraw_consent_start(call_t *call)
 {
     MK_TRY(call_check_object(call, NULL));
     params_t params = {.count = 0};
-    add_holder_act(&params, call);
+    act_add(call, &params);
     call_query(call, STATEMENT_WITHDRAW_CONSENT, params.list, on_withdrawn);
     return MK_OK;
 }

@@ -55,16 +55,13 @@ class Database:
         return self.cluster.sql(text, database, role or f"{database}_owner")
 
     def kill(self):
-        """kill -9 of the whole server, as a power cut would; start() recovers it."""
+        """kill -9 of the whole server; start() recovers it."""
+        self.cluster.server.kill(signal.SIGSTOP)  # so that it makes no new children meanwhile
         pids = subprocess.run(["pgrep", "-P", str(self.cluster.server.pid)], stdout=subprocess.PIPE, text=True,
                               check=False).stdout.split()
-        self.cluster.server.kill(signal.SIGKILL)
+        for pid in (self.cluster.server.pid, *map(int, pids)):
+            os.kill(pid, signal.SIGKILL)
         self.cluster.server.stop()
-        for pid in pids:
-            try:
-                os.kill(int(pid), signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
     def stop(self):
         self.cluster.stop()

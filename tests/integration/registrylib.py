@@ -51,23 +51,29 @@ class World:
     """Database, broker and registry in one directory; close() removes them."""
 
     def __init__(self, postgres="fsync = off\n"):  # processes are killed here, the machine is not
+        self.bus, self.registries = Bus(), []
         self.database = Database(postgres)
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self):
         self.database.make("registry")
-        self.bus = Bus()
         self.bus.principals = {"registry": {"serve": ["registry"]}}
         self.bus.principals |= {name: {"call": patterns} for name, patterns in CALLERS.items()}
         self.bus.write_acl()
         self.ticket_key = self.keys("ticket.keys", {1: secrets.token_bytes(32), 3: secrets.token_bytes(32)})
         self.suspend_key = self.keys("suspend.keys", {1: secrets.token_bytes(32)})
         self.broker = self.bus.broker("a")
-        self.registries = []
         self.local = threading.local()
         self.start_registry()
 
     def close(self):
-        self.bus.close()
         for process in self.registries:
             process.end()
+        self.bus.close()
         self.database.close()
 
     def keys(self, name, keys):
