@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For the test of the checker: speaks as mykey-jpki-parser does, passes every certificate, and obeys some: "CRASH"
- * dies, "HANG" never answers, "WRONG" answers another id, "EXPIRED" is expired. Revocation lists hold their thisUpdate
- * as text. */
+ * dies, "HANG" never answers, "WRONG" answers another id, "EXPIRED" is expired, "NOBODY" passes without a name.
+ * Revocation lists hold their thisUpdate as text. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,9 +47,13 @@ static void answer(void)
     if (is("CRASH")) raise(SIGSEGV);
     if (is("HANG")) pause();
     if (is("WRONG")) verdict.id++;
-    if (is("EXPIRED")) verdict.check = CHECK_not_after;
-    verdict.serial_size = request.certificate_size < 8 ? request.certificate_size : 8;
-    memcpy(verdict.serial, request.payload, verdict.serial_size);
+    if (is("EXPIRED")) {
+        verdict.check = CHECK_not_after;
+    } else if (!is("NOBODY")) {
+        verdict.issuer_size = 1;
+        verdict.serial_size = request.certificate_size < 8 ? request.certificate_size : 8;
+        memcpy(verdict.serial, request.payload, verdict.serial_size);
+    }
     if (send(WIRE_SOCKET_FD, &verdict, sizeof verdict, 0) < 0) _exit(1);
 }
 
