@@ -123,6 +123,7 @@ def parse(arguments):
     parser.add_argument("--errors", type=path, default=ERROR_TABLE, help="the error table (proto/errors.tbl.h)")
     limits = parser.add_argument_group("limits")
     for name, default, text in (
+            ("threads", 1, "threads of this edge: more where one core is too few for the handshakes"),
             ("maxconn", 2000, "connections in all; at most 9900 where 20000 files may be open"),
             ("gateway-connections", 500, "connections to one gateway at once; further requests wait 2 s"),
             ("source-connections", 400, "open connections of one address: a town hall may have one for all counters"),
@@ -143,7 +144,7 @@ def render(args):
         "ERRORS": "\n".join(error_lines(errors, table)), "BUSY": os.path.join(errors, "BUSY.pb"),
         "BUSY_RETRY_S": RETRY_MS // 1000, "BODY_MAX": BODY_MAX, "OPS": ops_section(args.ops),
         "SERVERS": "\n".join(f"    server {name} {address(where)}" for name, where in args.gateway),
-        "MAXCONN": args.maxconn, "GATEWAY_CONNECTIONS": args.gateway_connections,
+        "THREADS": args.threads, "MAXCONN": args.maxconn, "GATEWAY_CONNECTIONS": args.gateway_connections,
         "SOURCE_CONNECTIONS": args.source_connections, "SOURCE_CONNECTION_RATE": args.source_connection_rate,
         "CERTIFICATE_RATE": args.certificate_rate, "ENROL_RATE": args.enrol_rate,
     }
