@@ -198,7 +198,9 @@ static void on_enrolled(problem_t problem, void *arg)
 static void on_renew_time(void *arg)
 {
     agent_t *self = arg;
-    if ((int64_t)(clock_wall_ms() / 1000) >= enrol_renew_at(&self->identity)) enrol_renew(self->enrol);
+    bool due = (int64_t)(clock_wall_ms() / 1000) >= enrol_renew_at(&self->identity);
+    /* A tap names our key: don't change it under one. */
+    if (due && !counter_is_busy(self->counter)) enrol_renew(self->enrol);
     oneshot_set(&self->renew_timer, RENEW_CHECK_MS);
 }
 

@@ -63,7 +63,7 @@ void terminal_note(terminal_t *self, const uplink_answer *answer)
     terminal_health before = self->health;
     take_note(self, answer);
     if (same_health(&before, &self->health)) return;
-    if (self->health.network || self->health.key) terminal_refresh(self);
+    if (self->health.network || self->health.key || self->health.clock) terminal_refresh(self);
     tell(self, before);
 }
 
@@ -120,7 +120,10 @@ static void on_answer(const uplink_answer *answer, void *arg)
     problem_t problem = answer->problem ? answer->problem : take_info(self, answer);
     /* An edge without gateways behind it can do no tap either. */
     if (problem && !is_key_problem(problem)) self->health.network = problem;
-    schedule(self, problem == MK_OK);
+    /* An edge doesn't talk to an expired certificate; say what it really is. */
+    bool expired = self->options.identity->not_after_s < (int64_t)(clock_wall_ms() / 1000);
+    if (problem == PROBLEM_NETWORK_DOWN && expired) self->health.key = MK_TERMINAL_UNKNOWN;
+    schedule(self, problem == MK_OK && self->health.clock == MK_OK);
     tell(self, before);
 }
 

@@ -39,6 +39,7 @@ struct uplink {
     oneshot_t timer;
     unsigned edge; /* the one that answered last */
     unsigned last_id;
+    bool renewed; /* open connections are those of the old identity */
     call_t calls[UPLINK_CALLS_MAX];
 };
 
@@ -205,6 +206,7 @@ static bool start_transfer(call_t *call)
     (void)curl_easy_setopt(call->easy, CURLOPT_WRITEDATA, call);
     (void)curl_easy_setopt(call->easy, CURLOPT_HEADERFUNCTION, on_header);
     (void)curl_easy_setopt(call->easy, CURLOPT_HEADERDATA, call);
+    (void)curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, self->renewed ? 1L : 0L);
     set_security(call->easy, &self->options, call->identity);
     set_request(call->easy, call);
     return curl_multi_add_handle(self->multi, call->easy) == CURLM_OK;
@@ -324,6 +326,20 @@ void uplink_destroy(uplink_t **self_p)
     *self_p = NULL;
 }
 
+/* Drops every connection as soon as no call needs one. */
+static void drop_connections(uplink_t *self)
+{
+    CURLM *old = self->multi;
+    for (size_t i = 0; i < UPLINK_CALLS_MAX; i++)
+        if (self->calls[i].id) return;
+    if (open_multi(self)) {
+        (void)curl_multi_cleanup(old);
+        self->renewed = false;
+    } else {
+        self->multi = old;
+    }
+}
+
 static call_t *free_slot(uplink_t *self)
 {
     for (size_t i = 0; i < UPLINK_CALLS_MAX; i++)
@@ -349,6 +365,7 @@ static bool copy_request(call_t *call, const uplink_request *request)
 
 unsigned uplink_send(uplink_t *self, const uplink_request *request, uplink_answer_fn *fn, void *arg)
 {
+    if (self->renewed) drop_connections(self);
     call_t *call = free_slot(self);
     if (!call) return 0;
     if (++self->last_id == 0) self->last_id = 1;
@@ -368,11 +385,5 @@ void uplink_cancel(uplink_t *self, unsigned id)
 
 void uplink_renewed(uplink_t *self)
 {
-    for (size_t i = 0; i < UPLINK_CALLS_MAX; i++)
-        if (self->calls[i].id) return; /* they keep the old connection; it ends with its idle time */
-    CURLM *old = self->multi;
-    if (open_multi(self))
-        (void)curl_multi_cleanup(old);
-    else
-        self->multi = old;
+    self->renewed = true;
 }

@@ -54,7 +54,7 @@ unsigned uplink_send(uplink_t *self, const uplink_request *request, uplink_answe
 /* fn will not be called. */
 void uplink_cancel(uplink_t *self, unsigned id);
 
-/* Closes idle connections, so that the next ones are made with the identity file as it is now. */
+/* From now on connections are made with the identity file as it is now; the old ones are dropped. */
 void uplink_renewed(uplink_t *self);
 
 #endif

@@ -57,6 +57,19 @@ static void test_pin_page(void **state)
     pin_destroy(&pin);
 }
 
+/* The sanitizer replaces mlock by nothing. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { MLOCK_WORKS = 0 };
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+enum { MLOCK_WORKS = 0 };
+#else
+enum { MLOCK_WORKS = 1 };
+#endif
+#else
+enum { MLOCK_WORKS = 1 };
+#endif
+
 static void test_pin_page_is_locked_and_not_dumped(void **state)
 {
     (void)state;
@@ -73,7 +86,7 @@ static void test_pin_page_is_locked_and_not_dumped(void **state)
         break;
     }
     (void)fclose(maps);
-    assert_true(locked);
+    assert_true(locked || !MLOCK_WORKS);
     assert_true(hidden);
     pin_destroy(&pin);
 }

@@ -322,3 +322,14 @@ def test_card_process_killed(desk, station):
     station.insert("card-1")
     desk.page.wait("pin", since=mark)
     assert desk.tap()["state"] == "number"
+
+
+def test_the_daemon_of_the_readers_restarts():
+    with Station(demo_cards()) as mine, Terminal(mine) as one:
+        one.page.wait("wait")
+        mine.stop()
+        one.page.wait("error/READER_SERVICE_DOWN")
+        mine.start()
+        one.page.wait("wait")
+        mine.insert("card-1")
+        assert one.tap()["state"] == "number"

@@ -333,7 +333,7 @@ def test_clock_wrong(desk):
     desk.page.must("next")
     desk.page.wait("error/CLOCK_WRONG")
     desk.platform.clock_ms = 0
-    desk.page.wait("wait", seconds=70) if os.environ.get("MYKEY_SLOW") else None
+    desk.page.wait("wait", seconds=20)
 
 
 def test_revoked_terminal(alone):
