@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 #include <zmq.h>
+
+#include "common/base/clock.h"
 
 enum { KEY = 41, BODY_MAX = 65536, WARM_UP = 1000 };
 
@@ -66,18 +67,16 @@ static void worker(const char *back)
 
 static double now(void)
 {
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
+    return (double)clock_mono_us() / 1e6;
 }
 
-static double call(const char *front, int in_flight, size_t size, double seconds)
+static double call(const char *front, unsigned long in_flight, size_t size, double seconds)
 {
     static char body[BODY_MAX];
     void *socket = open_client(zmq_ctx_new(), front);
     long done = 0;
     double start = 0, end = 0;
-    for (int i = 0; i < in_flight; i++) check(zmq_send(socket, body, size, 0) >= 0, "send");
+    for (unsigned long i = 0; i < in_flight; i++) check(zmq_send(socket, body, size, 0) >= 0, "send");
     for (; start == 0 || end - start < seconds; done++) {
         check(zmq_recv(socket, body, sizeof body, 0) == (int)size, "recv");
         check(zmq_send(socket, body, size, 0) >= 0, "send");
@@ -105,12 +104,15 @@ static void worker_child(const char *back, const char *unused)
 
 int main(int argc, char **argv)
 {
-    if (argc != 6 || atoi(argv[4]) > BODY_MAX) return 2;
+    if (argc != 6) return 2;
+    unsigned long in_flight = strtoul(argv[3], NULL, 10), size = strtoul(argv[4], NULL, 10);
+    double seconds = strtod(argv[5], NULL) / 1e3;
+    if (!in_flight || size > BODY_MAX) return 2;
     zmq_curve_keypair(server.public, server.secret);
     zmq_curve_keypair(client.public, client.secret);
     pid_t proxy_pid = child(proxy, argv[1], argv[2]);
     pid_t worker_pid = child(worker_child, argv[2], NULL);
-    printf("%.1f\n", call(argv[1], atoi(argv[3]), (size_t)atoi(argv[4]), atoi(argv[5]) / 1e3));
+    printf("%.1f\n", call(argv[1], in_flight, size, seconds));
     kill(worker_pid, SIGKILL);
     kill(proxy_pid, SIGKILL);
     return 0;

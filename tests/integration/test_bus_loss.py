@@ -237,3 +237,18 @@ def test_what_a_caller_asked_for_is_not_begun_after_its_key_is_taken_out(room):
     wait_for(lambda: "acl_reloaded" in broker.text())
     worker.ready(credit=5)
     assert worker.receive(0.3) is None
+
+
+def test_a_worker_that_only_one_broker_has(room):
+    """The broker without it says NO_WORKERS, not executed: the library asks the other."""
+    room.broker("a", grace_ms=50), room.broker("b", grace_ms=50)
+    room.worker(brokers="b")
+    answer = room.run(brokers="ab", inflight=4, total=40, delay_ms=300)
+    assert answer["codes"] == {"OK": 40} and answer["unknown"] == 0
+
+
+def test_thousands_of_calls_in_flight(room):
+    room.broker()
+    room.worker(credit=100)
+    answer = room.run(inflight=2000, total=6000, timeout_ms=30000)
+    assert answer["codes"] == {"OK": 6000} and answer["wrong"] == 0
