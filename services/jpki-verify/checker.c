@@ -274,21 +274,26 @@ static bool on_verdict(checker_t *self, const wire_verdict *verdict)
     return true;
 }
 
-static bool read_packet(checker_t *self, child_t *child)
+typedef enum packet { PACKET_NONE, PACKET_TAKEN, PACKET_WRONG } packet;
+
+static packet read_packet(checker_t *self, child_t *child)
 {
     union {
         wire_ready ready;
         wire_verdict verdict;
-    } packet;
-    ssize_t size = recv(child->fd, &packet, sizeof packet, MSG_DONTWAIT);
+    } data;
+    ssize_t size = recv(child->fd, &data, sizeof data, MSG_DONTWAIT);
     /* A parser that died with requests unread resets the connection: said once, before the answers that it still gave.
      */
-    if (size < 0) return errno == EAGAIN || errno == EINTR || errno == ECONNRESET;
-    if (child->is_ready) return size == sizeof packet.verdict && on_verdict(self, &packet.verdict);
-    if (size != sizeof packet.ready || !is_right(self, &packet.ready)) return false;
-    child->ready = packet.ready;
+    if (size < 0) return errno == EAGAIN || errno == EINTR || errno == ECONNRESET ? PACKET_NONE : PACKET_WRONG;
+    if (child->is_ready) {
+        bool right = size == sizeof data.verdict && on_verdict(self, &data.verdict);
+        return right ? PACKET_TAKEN : PACKET_WRONG;
+    }
+    if (size != sizeof data.ready || !is_right(self, &data.ready)) return PACKET_WRONG;
+    child->ready = data.ready;
     on_ready(self);
-    return true;
+    return PACKET_NONE;
 }
 
 static int on_child(zloop_t *loop, zmq_pollitem_t *item, void *arg)
@@ -297,7 +302,9 @@ static int on_child(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     (void)loop;
     child_t *child = item->fd == self->current.fd ? &self->current : &self->candidate;
     if (item->fd != child->fd) return 0;
-    if (!read_packet(self, child)) bury(self, child);
+    packet got = read_packet(self, child);
+    while (got == PACKET_TAKEN && zlist_size(self->flight) > 0) got = read_packet(self, child);
+    if (got == PACKET_WRONG) bury(self, child);
     pump(self);
     return 0;
 }
