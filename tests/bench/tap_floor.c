@@ -4,6 +4,7 @@
  * Usage: tap_floor CONNINFO COUNT MODULUS.bin SIGNATURE.bin DIGEST.bin KEYS.txt: prints the CPU seconds it used. */
 #include <libpq-fe.h>
 #include <openssl/bn.h>
+#include <openssl/objects.h>
 #include <openssl/rsa.h>
 #include <stdint.h>
 #include <stdio.h>
