@@ -239,11 +239,21 @@ static void free_stream(void *arg)
     *stream = (stream_t){0};
 }
 
+/* A byte for everybody: libmicrohttpd notices only while sending that a page has gone. */
+static void nudge(loopback_t *self)
+{
+    for (size_t i = 0; i < STREAMS_MAX; i++)
+        if (self->streams[i].loopback) append(&self->streams[i], ":\n\n", 3);
+}
+
 static enum MHD_Result open_stream(loopback_t *self, struct MHD_Connection *connection)
 {
     size_t i = 0;
     while (i < STREAMS_MAX && self->streams[i].loopback) i++;
-    if (i == STREAMS_MAX || self->closing) return respond_problem(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "BUSY");
+    if (i == STREAMS_MAX || self->closing) {
+        nudge(self); /* it will ask again */
+        return respond_problem(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "BUSY");
+    }
     stream_t *stream = &self->streams[i];
     *stream = (stream_t){.loopback = self, .connection = connection};
     char *json = render(self);
@@ -259,9 +269,7 @@ static int on_comment(zloop_t *loop, int timer, void *arg)
 {
     (void)loop;
     (void)timer;
-    loopback_t *self = arg;
-    for (size_t i = 0; i < STREAMS_MAX; i++)
-        if (self->streams[i].loopback) append(&self->streams[i], ":\n\n", 3);
+    nudge(arg);
     return 0;
 }
 

@@ -2,9 +2,13 @@
 """The agent and its platform: what it signs, what it refuses, two edges, enrolment and renewal, the flows of the counter."""
 import datetime
 import os
+import select
+import socket
 import stat
 import subprocess
+import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from agentlib import AGENT, CODE, Refuse, Terminal, wait_for
@@ -322,6 +326,67 @@ def test_network_down_and_back(desk, station):
         desk.platform.revive(0)
         desk.platform.revive(1)
     desk.page.wait("wait", seconds=20)
+
+
+def test_an_edge_without_gateways(desk):
+    """A page of HTML from something on the way: nothing was executed, the other edge is asked."""
+    answers = [b"<html>503 Service Unavailable", b"", b"\x08\x00"]
+
+    def bend(_):
+        if answers:
+            refusal = Refuse("UNAVAILABLE", 503)
+            refusal.body = SimpleNamespace(SerializeToString=lambda data=answers.pop(0): data)
+            raise refusal
+    desk.platform.bends["/v1/challenge"] = bend
+    assert desk.tap()["error"]["code"] == "NETWORK_DOWN"  # both said it
+    desk.page.must("retry")
+    asked = len(desk.platform.requests)
+    assert desk.tap()["state"] == "number"
+    ports = {port for path, port, _ in desk.platform.requests[asked:] if path == "/v1/challenge"}
+    assert len(ports) == 2
+
+
+def test_through_a_proxy(alone):
+    alone.ask("remove")
+    with Tunnel() as tunnel, Terminal(alone, proxy=f"http://127.0.0.1:{tunnel.port}") as one:
+        one.page.wait("wait", seconds=10)
+        assert set(tunnel.asked) <= {one.platform.url(n).removeprefix("https://") for n in (0, 1)} and tunnel.asked
+
+
+class Tunnel:
+    """An HTTP proxy that knows CONNECT."""
+
+    def __enter__(self):
+        self.asked, self.server = [], socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.close()
+
+    def accept(self):
+        while True:
+            try:
+                threading.Thread(target=self.carry, args=(self.server.accept()[0],), daemon=True).start()
+            except OSError:
+                return
+
+    def carry(self, peer):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += peer.recv(4096)
+        assert head.startswith(b"CONNECT ")
+        self.asked.append(head.split()[1].decode())
+        host, port = self.asked[-1].split(":")
+        far = socket.create_connection((host, int(port)))
+        peer.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        while ready := select.select([peer, far], [], [], 30)[0]:
+            for one in ready:
+                data = one.recv(65536)
+                if not data:
+                    return
+                (far if one is peer else peer).sendall(data)
 
 
 def test_clock_wrong(desk):
