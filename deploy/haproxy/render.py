@@ -129,7 +129,7 @@ def parse(arguments):
             ("source-connections", 400, "open connections of one address: a town hall may have one for all counters"),
             ("source-connection-rate", 300, "new connections of one address in 10 s"),
             ("certificate-rate", 100, "requests of one terminal in 10 s"),
-            ("enrol-rate", 60, "enrolment requests of one address in 60 s")):
+            ("enrol-rate", 300, "enrolment requests of one address in 60 s")):
         limits.add_argument(f"--{name}", type=int, default=default, help=f"{text} ({default})")
     return parser.parse_args(arguments)
 

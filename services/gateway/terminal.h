@@ -11,7 +11,8 @@
 #include "common/base/code.h"
 #include "proto/registry.pb-c.h"
 
-enum { TERMINAL_MEMORY_MS = 2000, TERMINAL_SHA256_SIZE = 32 };
+/* Two seconds are promised, the time of an answer included. */
+enum { TERMINAL_MEMORY_MS = 1800, TERMINAL_SHA256_SIZE = 32 };
 
 /* What the registry said of one terminal; shared by count. Complete: ids, key and operator are present. */
 typedef struct terminal terminal_t;

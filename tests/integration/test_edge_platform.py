@@ -226,10 +226,11 @@ def test_a_revoked_terminal_is_out_within_two_seconds(platform, version):
         with platform.raw(doomed, session=kept) as resumed:
             assert resumed.call(*ask)[0] == "OK" and resumed.resumed
             platform.stack.ctl("terminal", "revoke", doomed.terminal_id)
-            began = time.monotonic()
+            began = sent = time.monotonic()
             while kept.call(*ask)[0] == "OK" or resumed.call(*ask)[0] == "OK":
-                assert time.monotonic() - began < 2.0
+                assert sent - began < 2.0
                 time.sleep(0.02)
+                sent = time.monotonic()
             assert [client.call(*ask)[0] for client in (kept, resumed)] == ["TERMINAL_REVOKED"] * 2
         with platform.raw(doomed, session=kept) as resumed:
             assert resumed.call(*ask)[0] == "TERMINAL_REVOKED" and resumed.resumed

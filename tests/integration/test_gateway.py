@@ -256,10 +256,11 @@ def test_a_revoked_terminal_is_refused_within_two_seconds(world, gateway):
     with client_of(gateway, digest) as client:
         assert client.code("GET", "/v1/terminal") == "OK"
         world.registry.terminals[digest] = TERMINALS[REVOKED]
-        began = time.monotonic()
+        began = sent = time.monotonic()
         while client.code("GET", "/v1/terminal") == "OK":
-            assert time.monotonic() - began < 2.0
+            assert sent - began < 2.0
             time.sleep(0.02)
+            sent = time.monotonic()
         assert client.code("POST", "/v1/tap", b"") == "TERMINAL_REVOKED"
         world.registry.terminals[digest] = TERMINALS[LIBRARY]
         wait_until(lambda: client.code("GET", "/v1/terminal") == "OK", 3, "allowed again")
