@@ -69,7 +69,8 @@ typedef struct flow {
     bool staff_confirmed;
     /* what came of it */
     char values[VALUES_MAX][NUMBER_MAX + 1];
-    size_t value_count, chosen;
+    size_t value_count;
+    int chosen; /* -1: several, and staff have not chosen yet */
     bool has_barcode;
     barcode code;
     char notices[NOTICES_MAX][NOTICE_SIZE];

@@ -122,6 +122,8 @@ problem_t staff_confirm(counter_t *self, const event_args *args)
 static void draw_barcode(counter_t *self)
 {
     flow_t *flow = &self->flow;
+    flow->has_barcode = false;
+    if (flow->chosen < 0) return;
     problem_t problem = barcode_encode(&self->rules, flow->values[flow->chosen], &flow->code);
     flow->has_barcode = problem == MK_OK;
     if (problem) log_warn("no_barcode", LOG_TEXT(CODE, problem_name(problem)));
@@ -129,6 +131,7 @@ static void draw_barcode(counter_t *self)
 
 void staff_show_number(counter_t *self)
 {
+    self->flow.chosen = self->flow.value_count == 1 ? 0 : -1;
     draw_barcode(self);
     counter_enter(self, STATE_NUMBER);
 }
@@ -136,7 +139,7 @@ void staff_show_number(counter_t *self)
 problem_t staff_choose(counter_t *self, const event_args *args)
 {
     if (args->action->index >= self->flow.value_count) return MK_BAD_REQUEST;
-    self->flow.chosen = args->action->index;
+    self->flow.chosen = (int)args->action->index;
     draw_barcode(self);
     return MK_OK;
 }
@@ -152,7 +155,7 @@ static void keys_failed(counter_t *self, problem_t problem)
 problem_t staff_type(counter_t *self, const event_args *args)
 {
     (void)args;
-    if (!self->rules.keyboard) return MK_CONFLICT;
+    if (!self->rules.keyboard || self->flow.chosen < 0) return MK_CONFLICT;
     counter_enter(self, STATE_TYPING);
     problem_t problem = self->ports.plug_keyboard(self->ports.arg);
     if (problem) {
@@ -226,7 +229,6 @@ problem_t staff_manual_number(counter_t *self, const event_args *args)
     }
     log_info("manual_number", LOG_TEXT(DETAIL, action->reason));
     flow->value_count = 1;
-    flow->chosen = 0;
     staff_show_number(self);
     return MK_OK;
 }

@@ -86,7 +86,7 @@ static json_t *number_part(const counter_t *self)
     json_t *part = json_object(), *values = json_array();
     for (size_t i = 0; i < flow->value_count; i++) (void)json_array_append_new(values, json_string(flow->values[i]));
     put(part, "values", values);
-    put_number(part, "chosen", flow->chosen);
+    put(part, "chosen", json_integer(flow->chosen));
     if (!flow->has_barcode) return part;
     json_t *code = json_object();
     put_text(code, "symbology", flow->code.symbology);

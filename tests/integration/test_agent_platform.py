@@ -167,6 +167,8 @@ def test_several_numbers_and_notices(desk):
     desk.platform.numbers, desk.platform.notices = ["086", "789"], ["link_undone", "NOT a notice <b>"]
     seen = desk.tap()
     assert seen["number"]["values"] == ["086", "789"] and seen["notices"] == ["link_undone"]
+    assert seen["number"]["chosen"] == -1 and "barcode" not in seen["number"]  # staff choose first
+    assert desk.page.act("type_number") == "CONFLICT"
     assert desk.page.act("choose", index=2) == "BAD_REQUEST"
     desk.page.must("choose", index=1)
     wait_for(lambda: desk.page.now["number"]["chosen"] == 1, "the choice")
