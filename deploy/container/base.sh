@@ -55,7 +55,7 @@ import() {
 }
 
 echo "base: debootstrap of $release from $mirror"
-debootstrap --variant=minbase "$release" "$work/base" "$mirror" > "$work/log" 2>&1 || { tail -20 "$work/log" >&2; exit 1; }
+debootstrap --variant=minbase "$release" "$work/base" "$mirror" > "$work/log" 2>&1 || { tail -20 "$work/log" >&2; exit 3; }
 lean "$work/base"
 for wanted in "$@"; do
 	cp -a "$work/base" "$work/root"
