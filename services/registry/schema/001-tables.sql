@@ -42,10 +42,14 @@ CREATE TABLE notice (
 
 -- ---- ways to a holder: each distributed by its own key ----
 
+-- suspended is a copy of the holder's, has_notice says that a notice waits somewhere: so that a look-up needs
+-- this row and the link only.
 CREATE TABLE credential (
     credential_id bytea PRIMARY KEY CHECK (octet_length(credential_id) = 32),
     key_version integer NOT NULL,
-    holder_id uuid NOT NULL
+    holder_id uuid NOT NULL,
+    suspended boolean NOT NULL DEFAULT false,
+    has_notice boolean NOT NULL DEFAULT false
 );
 CREATE INDEX credential_holder ON credential (holder_id);
 

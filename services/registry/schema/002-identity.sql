@@ -165,6 +165,11 @@ BEGIN
     code := 'OK';
 END $$;
 
+CREATE FUNCTION set_suspended(p_holder uuid, p_suspended boolean) RETURNS void LANGUAGE sql AS $$
+    UPDATE holder SET suspended = p_suspended WHERE holder_id = p_holder;
+    UPDATE credential SET suspended = p_suspended WHERE holder_id = p_holder;
+$$;
+
 CREATE FUNCTION resume_id(p_credential bytea, p_operator text, p_request bytea, p_content bytea, OUT code text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = registry, pg_temp AS $$
 DECLARE
@@ -176,7 +181,7 @@ BEGIN
     IF code = 'REPEAT' THEN
         code := 'OK';
     ELSIF code IN ('OK', 'ID_SUSPENDED') THEN
-        UPDATE holder SET suspended = false WHERE holder_id = v_holder;
+        PERFORM set_suspended(v_holder, false);
         PERFORM request_mark(p_request, p_content);
         code := 'OK';
     END IF;
@@ -200,7 +205,7 @@ BEGIN
     END IF;
     SELECT holder_id INTO v_holder FROM suspend_code WHERE suspend_hash = ANY (p_hashes);
     IF FOUND THEN
-        UPDATE holder SET suspended = true WHERE holder_id = v_holder;
+        PERFORM set_suspended(v_holder, true);
         RETURN;
     END IF;
     INSERT INTO suspend_refusal VALUES (p_terminal, v_hour, 1)

@@ -113,6 +113,7 @@ BEGIN
         RETURN;
     END IF;
     INSERT INTO notice VALUES (v_holder, p_operator, 'link_undone') ON CONFLICT DO NOTHING;
+    UPDATE credential SET has_notice = true WHERE holder_id = v_holder;
     PERFORM request_mark(p_request, p_content);
 END $$;
 
@@ -126,16 +127,16 @@ SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     RETURN QUERY
     SELECT k.i,
-           CASE WHEN h.holder_id IS NULL THEN 'NO_MYKEY_ID'
-                WHEN h.suspended THEN 'ID_SUSPENDED'
+           CASE WHEN c.holder_id IS NULL THEN 'NO_MYKEY_ID'
+                WHEN c.suspended THEN 'ID_SUSPENDED'
                 WHEN l.customer_id IS NOT NULL THEN 'OK'
                 ELSE not_linked(k.o) END,
-           CASE WHEN NOT h.suspended THEN l.customer_id END,
-           h.holder_id IS NOT NULL AND NOT h.suspended
-               AND EXISTS (SELECT FROM notice n WHERE n.holder_id = h.holder_id AND n.operator_id = k.o)
+           CASE WHEN NOT c.suspended THEN l.customer_id END,
+           CASE WHEN c.has_notice AND NOT c.suspended
+                THEN EXISTS (SELECT FROM notice n WHERE n.holder_id = c.holder_id AND n.operator_id = k.o)
+                ELSE false END
       FROM unnest(p_credentials, p_operators) WITH ORDINALITY AS k (c, o, i)
       LEFT JOIN credential c ON c.credential_id = k.c
-      LEFT JOIN holder h ON h.holder_id = c.holder_id
       LEFT JOIN service_link l ON l.holder_id = c.holder_id AND l.operator_id = k.o
      ORDER BY k.i, l.ordinal;
 END $$;
@@ -143,9 +144,13 @@ END $$;
 -- Notices are told once.
 CREATE FUNCTION take_notices(p_credential bytea, p_operator text) RETURNS TABLE (r_kind text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = registry, pg_temp AS $$
+DECLARE
+    v_holder uuid;
 BEGIN
+    SELECT holder_id INTO v_holder FROM credential WHERE credential_id = p_credential;
+    PERFORM FROM holder WHERE holder_id = v_holder FOR UPDATE;
     RETURN QUERY
-    DELETE FROM notice n USING credential c
-     WHERE c.credential_id = p_credential AND n.holder_id = c.holder_id AND n.operator_id = p_operator
-    RETURNING n.kind;
+    DELETE FROM notice n WHERE n.holder_id = v_holder AND n.operator_id = p_operator RETURNING n.kind;
+    UPDATE credential SET has_notice = false
+     WHERE holder_id = v_holder AND NOT EXISTS (SELECT FROM notice n WHERE n.holder_id = v_holder);
 END $$;
