@@ -303,7 +303,10 @@ static problem_t on_health(counter_t *self, const event_args *args)
     problem_t problem = health_problem(self);
     bool same = self->state == STATE_ERROR && self->error.is_health && self->error.problem == problem;
     bool fine = self->state == STATE_WAIT && problem == MK_OK;
-    if (same || fine || (self->state == STATE_ERROR && !self->error.is_health)) return MK_OK;
+    /* Other errors are about somebody's business and stay; but nobody can put a card back into a missing reader. */
+    bool reader_gone = is_about_the_card(self->error.problem) && self->reader && self->reader != PROBLEM_CHECKING;
+    bool stays = self->state == STATE_ERROR && !self->error.is_health && !reader_gone;
+    if (same || fine || stays) return MK_OK;
     counter_settle(self);
     return MK_OK;
 }
@@ -476,5 +479,5 @@ const char *counter_state_name(const counter_t *self)
 
 bool counter_is_busy(const counter_t *self)
 {
-    return self->state == STATE_READING || self->state == STATE_PIN || self->state == STATE_WORKING;
+    return self->state == STATE_WORKING;
 }

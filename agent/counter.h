@@ -68,7 +68,7 @@ void counter_on_terminal(counter_t *self, const terminal_health *health, const M
 /* The present snapshot; the caller decrefs. NULL when out of memory. */
 json_t *counter_snapshot(const counter_t *self);
 
-/* Name of the state ("wait"); static. Is a card session or an answer outstanding? (drain) */
+/* Name of the state ("wait"); static. Is something under way that no person can stop any more? (drain, renewal) */
 const char *counter_state_name(const counter_t *self);
 bool counter_is_busy(const counter_t *self);
 

@@ -486,6 +486,20 @@ static void test_reader_trouble_recovers_by_itself(void **state)
     assert_string_equal(state_of(b), "reading");
 }
 
+static void test_reader_unplugged_with_the_card(void **state)
+{
+    bench_t *b = *state;
+    json_t *snapshot = NULL;
+    to_pin(b, 3);
+    presence(b, PROBLEM_READER_MISSING, 0);
+    assert_string_equal(json_string_value(json_object_get(part(b, "error", &snapshot), "code")), "READER_MISSING");
+    json_decref(snapshot);
+    presence(b, MK_OK, 0);
+    assert_string_equal(state_of(b), "wait");
+    presence(b, MK_OK, 1);
+    assert_string_equal(state_of(b), "reading");
+}
+
 static void test_stuck_reader(void **state)
 {
     bench_t *b = *state;
@@ -648,6 +662,7 @@ int main(void)
         TEST(test_errors_of_the_card_wait_for_the_right_one),
         TEST(test_reader_trouble_recovers_by_itself),
         TEST(test_stuck_reader),
+        TEST(test_reader_unplugged_with_the_card),
         TEST(test_network_trouble),
         TEST(test_typing),
         TEST(test_typing_cancelled),

@@ -333,3 +333,16 @@ def test_the_daemon_of_the_readers_restarts():
         one.page.wait("wait")
         mine.insert("card-1")
         assert one.tap()["state"] == "number"
+
+
+def test_ended_while_somebody_types():
+    """SIGTERM doesn't wait for a person; the card is unpowered, the child gone."""
+    with Station(demo_cards()) as mine, Terminal(mine) as one:
+        one.page.wait("wait")
+        mine.insert("card-1")
+        one.page.wait("pin")
+        child, started = one.child(), time.monotonic()
+        assert one.stop() == 0 and time.monotonic() - started < 5
+        assert not os.path.exists(f"/proc/{child}")
+        with mine.client() as other:
+            assert other.do("connect 0 exclusive")[0] == 0
