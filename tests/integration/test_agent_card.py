@@ -346,3 +346,19 @@ def test_ended_while_somebody_types():
         assert not os.path.exists(f"/proc/{child}")
         with mine.client() as other:
             assert other.do("connect 0 exclusive")[0] == 0
+
+
+def test_a_card_that_always_has_tries(desk, station):
+    station.ask("fault tries-always")
+    station.ask("insert card-1")
+    assert desk.page.wait("pin")["pin"] == {"entered": 0, "tries": 15, "last": False}
+    assert desk.tap()["state"] == "number"
+
+
+def test_a_card_that_takes_every_pin(desk, station):
+    """It signs nothing then, and nothing leaves."""
+    station.ask("fault verify-ok")
+    station.ask("insert card-1")
+    taps = desk.platform.count("/v1/tap")
+    assert desk.tap("9999")["error"]["code"] == "CARD_REMOVED"
+    assert desk.platform.count("/v1/tap") == taps
