@@ -356,9 +356,8 @@ def test_a_card_that_always_has_tries(desk, station):
 
 
 def test_a_card_that_takes_every_pin(desk, station):
-    """It signs nothing then, and nothing leaves."""
+    """Nobody can tell; what counts is its key, and that is the platform's to judge."""
     station.ask("fault verify-ok")
     station.ask("insert card-1")
-    taps = desk.platform.count("/v1/tap")
-    assert desk.tap("9999")["error"]["code"] == "CARD_REMOVED"
-    assert desk.platform.count("/v1/tap") == taps
+    assert desk.tap("9999")["state"] == "number"
+    assert commands(station).count("verify") == 1
