@@ -8,9 +8,9 @@ import subprocess
 import pytest
 import yaml
 from composelib import SERVICES, config, run
+from cryptography import x509
 from operators import TERMS_EN, TERMS_JA
 from seed import credential_id, newest_key, sql_text
-from cryptography import x509
 from soft_terminal import Card, Refused, SoftTerminal
 from wire import tap
 
