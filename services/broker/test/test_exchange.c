@@ -20,7 +20,7 @@ static bus_sent next_sent;
 static bus_list client;
 static uint64_t now;
 
-static void say(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
     size_t size = strlen(said);
     va_list args;
