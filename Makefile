@@ -47,7 +47,8 @@ lint: ## the checks that need no build
 	@$(SETUP) build test
 	@tools/lint/lint.sh
 
-images: build ## make the container images and check docker-compose.yml
+images: ## make the container images (needs an engine and a Debian mirror), check docker-compose.yml
+	@$(SETUP) test engine
 	@deploy/container/images.sh
 
 clean: ## remove what was built (data under var/ stays)

@@ -70,7 +70,7 @@ static const char *const action_names[EV_PAGE_COUNT] = {[EV_START] = "start",
                                                         [EV_SUSPEND] = "suspend"};
 
 /* How long a state lasts when nothing happens; CLEAR and PIN are settings. */
-enum { LIMIT_NONE = 0, LIMIT_CLEAR = -1, LIMIT_PIN = -2, LIMIT_WAIT = -3 };
+enum { LIMIT_NONE = 0, LIMIT_CLEAR = -1, LIMIT_PIN = -2, LIMIT_WAIT = -3, COPY_S = 300 };
 static const struct {
     const char *name;
     int limit_s;
@@ -109,6 +109,8 @@ static unsigned limit_ms(const counter_t *self, counter_state state)
     int limit = states[state].limit_s;
     bool chosen = self->flow.purpose != MYKEY__PURPOSE__PURPOSE_UNSPECIFIED;
     if (limit == LIMIT_CLEAR) limit = self->clear_stopped ? 0 : (int)self->rules.clear_after_s;
+    /* A suspension code is shown once and copied by hand. */
+    if (limit > 0 && limit < COPY_S && self->flow.suspend_code[0]) limit = COPY_S;
     if (limit == LIMIT_PIN) limit = (int)self->options.pin_timeout_s;
     if (limit == LIMIT_WAIT) limit = chosen ? 120 : 0;
     if (state == STATE_ERROR && self->error.is_health) limit = 0;
@@ -280,6 +282,12 @@ static problem_t on_error_card_out(counter_t *self, const event_args *args)
     return ends ? on_leave(self, args) : MK_OK;
 }
 
+/* The next person, or the same one again: a new tap. What was done stays while there is something to copy. */
+static problem_t on_new_card(counter_t *self, const event_args *args)
+{
+    return self->flow.suspend_code[0] ? MK_OK : on_leave(self, args);
+}
+
 static problem_t on_wait_card(counter_t *self, const event_args *args)
 {
     (void)args;
@@ -352,6 +360,7 @@ static const struct {
     {EV_SUSPEND, S(WAIT), staff_suspend},
     {EV_CARD_IN, S(WAIT), on_wait_card},
     {EV_CARD_IN, S(ERROR), on_error_card_in},
+    {EV_CARD_IN, S(NOT_REGISTERED) | S(DONE), on_new_card},
     {EV_CARD_OUT, S(READING) | S(PIN) | S(WORKING), on_removed},
     {EV_CARD_OUT, S(NUMBER), on_number_card_out},
     {EV_CARD_OUT, S(ERROR), on_error_card_out},

@@ -619,6 +619,36 @@ static void test_not_linked(void **state)
     assert_string_equal(state_of(b), "terms");
 }
 
+static void test_a_new_card_begins_anew(void **state)
+{
+    bench_t *b = *state;
+    to_tap(b);
+    answer(b, MK_NOT_LINKED, NULL);
+    presence(b, MK_OK, 0);
+    assert_string_equal(state_of(b), "not_registered"); /* whoever wants to register may put the card away */
+    presence(b, MK_OK, 1);
+    assert_string_equal(state_of(b), "reading");
+}
+
+static void test_a_suspension_code_stays_to_be_copied(void **state)
+{
+    bench_t *b = *state;
+    Mykey__Terminal__TapReply reply = MYKEY__TERMINAL__TAP_REPLY__INIT;
+    b->op.kind = MYKEY__REGISTRY__OPERATOR_KIND__OPERATOR_KIND_MUNICIPALITY;
+    healthy(b);
+    assert_int_equal(start(b, "create_id"), MK_OK);
+    assert_int_equal(act(b, "accept_terms"), MK_OK);
+    to_tap(b);
+    reply.mykey_id = (char *)"ABCD1234";
+    reply.suspend_code = (char *)"1234567812345678";
+    answer(b, MK_OK, &reply.base);
+    assert_string_equal(state_of(b), "done");
+    assert_int_equal(b->timer_ms[COUNTER_IDLE], 300000);
+    presence(b, MK_OK, 0);
+    presence(b, MK_OK, 1);
+    assert_string_equal(state_of(b), "done");
+}
+
 static void test_an_answer_for_another_purpose(void **state)
 {
     bench_t *b = *state;
@@ -670,6 +700,8 @@ int main(void)
         TEST(test_link_needs_the_staff),
         TEST(test_purposes),
         TEST(test_not_linked),
+        TEST(test_a_new_card_begins_anew),
+        TEST(test_a_suspension_code_stays_to_be_copied),
         TEST(test_an_answer_for_another_purpose),
         TEST(test_no_room_to_send),
     };
