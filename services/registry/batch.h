@@ -12,7 +12,7 @@ typedef struct batch batch_t;
 struct call;
 struct registry;
 
-enum { BATCH_MAX = 256, BATCH_FLIGHTS = 2 };
+enum { BATCH_MAX = 256, BATCH_FLIGHTS = 1 };
 
 typedef struct batch_spec {
     unsigned statement;

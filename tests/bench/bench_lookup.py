@@ -31,7 +31,9 @@ def fill(world, rows):
         CREATE TEMP TABLE person AS SELECT i, gen_random_uuid() AS h FROM generate_series(0, {rows - 1}) i;
         INSERT INTO holder SELECT h FROM person;
         INSERT INTO credential SELECT sha256(convert_to('bench' || i, 'UTF8')), 1, h FROM person;
-        INSERT INTO service_link SELECT 'B1', lpad(i::text, 10, '0'), h, 1 FROM person;""")
+        INSERT INTO service_link SELECT 'B1', lpad(i::text, 10, '0'), h, 1 FROM person;
+        INSERT INTO lookup SELECT credential_id, operator_id, ordinal, customer_id, false
+          FROM credential JOIN service_link USING (holder_id);""")
     world.database.sql("VACUUM ANALYZE", role="postgres")
     subprocess.run(["pgbench", "-i", "-q", "-s", str(rows // 100_000), *where(world)], check=True, stderr=subprocess.DEVNULL)
     world.database.sql("CHECKPOINT", "postgres", "postgres")
@@ -45,8 +47,10 @@ def where(world):
 
 def ours(world, rows):
     # The last run may have ended while person 0 was unlinked.
-    world.database.sql("""INSERT INTO registry.service_link SELECT 'B1', '0000000000', holder_id, 1 FROM registry.credential
-        WHERE credential_id = sha256('bench0') ON CONFLICT DO NOTHING""")
+    world.database.sql("""SET search_path = registry;
+        INSERT INTO service_link SELECT 'B1', '0000000000', holder_id, 1 FROM credential
+        WHERE credential_id = sha256('bench0') ON CONFLICT DO NOTHING;
+        SELECT refresh_lookup(holder_id) FROM credential WHERE credential_id = sha256('bench0')""")
     command = [os.path.join(BUILD, "tests", "bench", "lookup_load")]
     for name, value in {**world.bus.common("gateway", "a"), "load.ticket_keys": world.bus.path("ticket.keys"),
                         "load.persons": rows, "load.ms": SECONDS * 1000, "log.level": "error"}.items():

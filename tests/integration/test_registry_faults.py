@@ -104,19 +104,24 @@ def test_a_repeated_change_in_parallel_changes_once(world):
 def test_everything_at_once_on_one_holder(world):
     """Random acts from many threads on few cards: no deadlock answer, and the tables agree with each other at the end."""
     world.start_registry("registry-2")
+    world.database.sql("INSERT INTO registry.terminal SELECT 't-' || i, 'M1', '' FROM generate_series(0, 479) i")
     cards = [Card() for _ in range(3)]
-    errors = []
+    codes, errors = {card: "0" * 16 for card in cards}, []
+
+    def create(card):
+        codes[card] = world.create_id(card).suspend_code
 
     def act(seed):
         rng = random.Random(seed)
-        for _ in range(60):
-            card = rng.choice(cards)
+        for i in range(60):
+            card, number = rng.choice(cards), str(rng.randrange(100, 104))
+            acts = [lambda: create(card), lambda: world.change_id(card), lambda: world.delete_id(card),
+                    lambda: world.link(card, "A1", number), lambda: world.unlink(card, "A1"),
+                    lambda: world.withdraw(card, "A1"), lambda: world.undo("A1", "t-a1", number),
+                    lambda: world.suspend(codes[card], terminal=f"t-{seed * 60 + i}"), lambda: world.resume_id(card),
+                    lambda: world.resolve(card, "A1")]
             try:
-                rng.choice([lambda: world.create_id(card), lambda: world.change_id(card), lambda: world.delete_id(card),
-                            lambda: world.link(card, "A1", str(rng.randrange(100, 104))),
-                            lambda: world.unlink(card, "A1"), lambda: world.withdraw(card, "A1"),
-                            lambda: world.undo("A1", "t-a1", str(rng.randrange(100, 104))),
-                            lambda: world.resolve(card, "A1")])()
+                rng.choice(acts)()
             except Refused as refusal:
                 if refusal.code in ("INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "BUSY", "CONFLICT"):
                     errors.append(refusal)
@@ -136,6 +141,14 @@ def check_whole(world):
         assert world.count(table, "holder_id NOT IN (SELECT holder_id FROM registry.holder)") == 0, table
     for table in ("mykey_id", "credential", "suspend_code"):
         assert world.count(table) == world.count("holder"), table
+    # What taps answer is what the tables say.
+    told = "SELECT credential_id, operator_id, ordinal, customer_id, noticed FROM registry.lookup"
+    true = """SELECT c.credential_id, l.operator_id, l.ordinal, l.customer_id, EXISTS (SELECT FROM registry.notice n
+        WHERE n.holder_id = h.holder_id AND n.operator_id = l.operator_id)
+        FROM registry.holder h JOIN registry.credential c USING (holder_id) JOIN registry.service_link l USING (holder_id)
+        WHERE NOT h.suspended"""
+    for one, other in ((told, true), (true, told)):
+        assert world.database.sql(f"SELECT count(*) FROM ({one} EXCEPT {other}) x") == "0"
 
 
 # ---- losses ----

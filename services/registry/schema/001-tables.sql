@@ -42,14 +42,10 @@ CREATE TABLE notice (
 
 -- ---- ways to a holder: each distributed by its own key ----
 
--- suspended is a copy of the holder's, has_notice says that a notice waits somewhere: so that a look-up needs
--- this row and the link only.
 CREATE TABLE credential (
     credential_id bytea PRIMARY KEY CHECK (octet_length(credential_id) = 32),
     key_version integer NOT NULL,
-    holder_id uuid NOT NULL,
-    suspended boolean NOT NULL DEFAULT false,
-    has_notice boolean NOT NULL DEFAULT false
+    holder_id uuid NOT NULL
 );
 CREATE INDEX credential_holder ON credential (holder_id);
 
@@ -70,7 +66,7 @@ CREATE TABLE suspend_code (
 );
 CREATE INDEX suspend_code_holder ON suspend_code (holder_id);
 
--- ---- distributed by operator_id ----
+-- ---- links: distributed by operator_id; look-ups: by credential_id ----
 
 CREATE TABLE service_link (
     operator_id text NOT NULL,
@@ -80,6 +76,18 @@ CREATE TABLE service_link (
     PRIMARY KEY (operator_id, customer_id)
 );
 CREATE INDEX service_link_holder ON service_link (holder_id, operator_id) INCLUDE (customer_id, ordinal);
+
+-- What a tap answers: the numbers of service_link again, by the card and the asking operator; none while suspended.
+-- Made from the other tables by refresh_lookup in each transaction that changes them, so that a tap reads one index of one
+-- shard. noticed: a notice waits for the holder at this operator.
+CREATE TABLE lookup (
+    credential_id bytea NOT NULL,
+    operator_id text NOT NULL,
+    ordinal smallint NOT NULL,
+    customer_id text NOT NULL,
+    noticed boolean NOT NULL,
+    PRIMARY KEY (credential_id, operator_id, ordinal) INCLUDE (customer_id, noticed)
+);
 
 CREATE TABLE operator (
     operator_id text PRIMARY KEY CHECK (operator_id ~ '^[A-Za-z0-9-]{1,32}$'),

@@ -66,6 +66,16 @@ CREATE FUNCTION give_suspend_code(p_holder uuid, p_suspend_hash bytea) RETURNS v
     INSERT INTO suspend_code VALUES (p_suspend_hash, p_holder);
 $$;
 
+-- The holder's row is locked by every caller: nothing under it moves meanwhile.
+CREATE FUNCTION refresh_lookup(p_holder uuid) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM lookup WHERE credential_id IN (SELECT credential_id FROM credential WHERE holder_id = p_holder);
+    INSERT INTO lookup
+    SELECT c.credential_id, l.operator_id, l.ordinal, l.customer_id,
+           EXISTS (SELECT FROM notice n WHERE n.holder_id = p_holder AND n.operator_id = l.operator_id)
+      FROM holder h JOIN credential c USING (holder_id) JOIN service_link l USING (holder_id)
+     WHERE h.holder_id = p_holder AND NOT h.suspended;
+$$;
+
 CREATE FUNCTION create_id(p_credential bytea, p_key_version bigint, p_operator text, p_request bytea, p_content bytea,
     p_holder uuid, p_candidates text[], p_suspend_hash bytea, OUT code text, OUT r_mykey_id text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = registry, pg_temp AS $$
@@ -148,6 +158,8 @@ BEGIN
     PERFORM FROM holder WHERE holder_id = ANY (p_holders) ORDER BY holder_id FOR UPDATE;
     DELETE FROM link_refusal r USING credential c
      WHERE r.credential_id = c.credential_id AND c.holder_id = ANY (p_holders);
+    DELETE FROM lookup k USING credential c
+     WHERE k.credential_id = c.credential_id AND c.holder_id = ANY (p_holders);
     DELETE FROM credential WHERE holder_id = ANY (p_holders);
     DELETE FROM service_link WHERE holder_id = ANY (p_holders);
     DELETE FROM suspend_code WHERE holder_id = ANY (p_holders);
@@ -165,11 +177,6 @@ BEGIN
     code := 'OK';
 END $$;
 
-CREATE FUNCTION set_suspended(p_holder uuid, p_suspended boolean) RETURNS void LANGUAGE sql AS $$
-    UPDATE holder SET suspended = p_suspended WHERE holder_id = p_holder;
-    UPDATE credential SET suspended = p_suspended WHERE holder_id = p_holder;
-$$;
-
 CREATE FUNCTION resume_id(p_credential bytea, p_operator text, p_request bytea, p_content bytea, OUT code text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = registry, pg_temp AS $$
 DECLARE
@@ -181,7 +188,8 @@ BEGIN
     IF code = 'REPEAT' THEN
         code := 'OK';
     ELSIF code IN ('OK', 'ID_SUSPENDED') THEN
-        PERFORM set_suspended(v_holder, false);
+        UPDATE holder SET suspended = false WHERE holder_id = v_holder;
+        PERFORM refresh_lookup(v_holder);
         PERFORM request_mark(p_request, p_content);
         code := 'OK';
     END IF;
@@ -205,7 +213,8 @@ BEGIN
     END IF;
     SELECT holder_id INTO v_holder FROM suspend_code WHERE suspend_hash = ANY (p_hashes);
     IF FOUND THEN
-        PERFORM set_suspended(v_holder, true);
+        UPDATE holder SET suspended = true WHERE holder_id = v_holder;
+        PERFORM refresh_lookup(v_holder);
         RETURN;
     END IF;
     INSERT INTO suspend_refusal VALUES (p_terminal, v_hour, 1)

@@ -48,7 +48,8 @@ BEGIN
     IF code <> 'OK' THEN RETURN; END IF;
     code := take_number(v_holder, p_operator, p_customer);
     IF code = 'OK' THEN
-        PERFORM give_consent(v_holder, p_operator, p_terms), request_mark(p_request, p_content);
+        PERFORM give_consent(v_holder, p_operator, p_terms), refresh_lookup(v_holder),
+            request_mark(p_request, p_content);
     ELSE
         PERFORM count_refusal(p_credential);
     END IF;
@@ -72,7 +73,7 @@ BEGIN
     DELETE FROM service_link WHERE holder_id = v_holder AND operator_id = p_operator;
     GET DIAGNOSTICS r_removed = ROW_COUNT;
     IF r_removed = 0 THEN code := not_linked(p_operator); RETURN; END IF;
-    PERFORM request_mark(p_request, p_content);
+    PERFORM refresh_lookup(v_holder), request_mark(p_request, p_content);
 END $$;
 
 CREATE FUNCTION withdraw_consent(p_credential bytea, p_operator text, p_request bytea, p_content bytea,
@@ -92,7 +93,7 @@ BEGIN
      WHERE holder_id = v_holder AND operator_id = p_operator AND withdrawn_on IS NULL;
     GET DIAGNOSTICS v_consents = ROW_COUNT;
     IF r_removed + v_consents = 0 THEN code := not_linked(p_operator); RETURN; END IF;
-    PERFORM request_mark(p_request, p_content);
+    PERFORM refresh_lookup(v_holder), request_mark(p_request, p_content);
 END $$;
 
 -- By the operator's staff, for a link made in error; the holder is told at the next tap there.
@@ -113,31 +114,40 @@ BEGIN
         RETURN;
     END IF;
     INSERT INTO notice VALUES (v_holder, p_operator, 'link_undone') ON CONFLICT DO NOTHING;
-    UPDATE credential SET has_notice = true WHERE holder_id = v_holder;
-    PERFORM request_mark(p_request, p_content);
+    PERFORM refresh_lookup(v_holder), request_mark(p_request, p_content);
+END $$;
+
+-- Why a tap finds no number here, and whether a notice waits all the same (the last number was undone).
+CREATE FUNCTION why_no_number(p_credential bytea, p_operator text, OUT code text, OUT r_noticed boolean)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_holder uuid;
+    v_suspended boolean;
+BEGIN
+    SELECT h.holder_id, h.suspended INTO v_holder, v_suspended
+      FROM credential c JOIN holder h USING (holder_id) WHERE c.credential_id = p_credential;
+    code := CASE WHEN v_holder IS NULL THEN 'NO_MYKEY_ID'
+                 WHEN v_suspended THEN 'ID_SUSPENDED'
+                 ELSE not_linked(p_operator) END;
+    r_noticed := code = 'NOT_LINKED'
+        AND EXISTS (SELECT FROM notice n WHERE n.holder_id = v_holder AND n.operator_id = p_operator);
 END $$;
 
 -- Many taps in one statement: row i answers pair i with the asking operator's own numbers, oldest first, one a row.
--- It writes nothing. The planner settings keep it on the indexes whatever the statistics say.
+-- It writes nothing. The planner settings keep it on the index whatever the statistics say.
 CREATE FUNCTION resolve(p_credentials bytea[], p_operators text[])
 RETURNS TABLE (i bigint, code text, r_customer text, r_noticed boolean)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = registry, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
-SET plan_cache_mode = force_generic_plan AS $$
+SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     RETURN QUERY
     SELECT k.i,
-           CASE WHEN c.holder_id IS NULL THEN 'NO_MYKEY_ID'
-                WHEN c.suspended THEN 'ID_SUSPENDED'
-                WHEN l.customer_id IS NOT NULL THEN 'OK'
-                ELSE not_linked(k.o) END,
-           CASE WHEN NOT c.suspended THEN l.customer_id END,
-           CASE WHEN c.has_notice AND NOT c.suspended
-                THEN EXISTS (SELECT FROM notice n WHERE n.holder_id = c.holder_id AND n.operator_id = k.o)
-                ELSE false END
+           CASE WHEN l.customer_id IS NULL THEN (why_no_number(k.c, k.o)).code ELSE 'OK' END,
+           l.customer_id,
+           CASE WHEN l.customer_id IS NULL THEN (why_no_number(k.c, k.o)).r_noticed ELSE l.noticed END
       FROM unnest(p_credentials, p_operators) WITH ORDINALITY AS k (c, o, i)
-      LEFT JOIN credential c ON c.credential_id = k.c
-      LEFT JOIN service_link l ON l.holder_id = c.holder_id AND l.operator_id = k.o
+      LEFT JOIN lookup l ON l.credential_id = k.c AND l.operator_id = k.o
      ORDER BY k.i, l.ordinal;
 END $$;
 
@@ -151,6 +161,5 @@ BEGIN
     PERFORM FROM holder WHERE holder_id = v_holder FOR UPDATE;
     RETURN QUERY
     DELETE FROM notice n WHERE n.holder_id = v_holder AND n.operator_id = p_operator RETURNING n.kind;
-    UPDATE credential SET has_notice = false
-     WHERE holder_id = v_holder AND NOT EXISTS (SELECT FROM notice n WHERE n.holder_id = v_holder);
+    PERFORM refresh_lookup(v_holder);
 END $$;

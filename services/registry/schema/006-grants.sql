@@ -34,5 +34,5 @@ BEGIN
     IF take_number(v_holder, p_operator, p_customer) <> 'OK' THEN
         RAISE EXCEPTION 'the number is linked to another holder' USING ERRCODE = 'unique_violation';
     END IF;
-    PERFORM give_consent(v_holder, p_operator, v_terms);
+    PERFORM give_consent(v_holder, p_operator, v_terms), refresh_lookup(v_holder);
 END $$;
