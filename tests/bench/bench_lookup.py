@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""lookup: Resolve/s through the bus (broker with CURVE, ACL and deadlines; two registries; PostgreSQL), one person a call,
-8 callers × 16 in flight, a fresh ticket each, every answer checked; while one person is unlinked and linked again and every
-caller must see it at once. Against `pgbench -S -M prepared -c 8 -j 2` on as many rows in the same cluster; A B A B."""
+"""lookup: Resolve/s through the bus (broker with CURVE, ACL and deadlines; one registry, or as many as the argument says;
+PostgreSQL), one person a call, 8 callers × 16 in flight, a fresh ticket each, every answer checked; while one person is
+unlinked and linked again and every caller must see it at once. Against `pgbench -S -M prepared -c 8 -j 2` on as many rows in
+the same cluster; A B A B."""
 
 import json
 import os
@@ -18,7 +19,7 @@ from benchlib import BUILD, Bench  # noqa: E402
 from registrylib import World  # noqa: E402
 
 SECONDS = 4
-REGISTRIES = int(sys.argv[1]) if len(sys.argv) > 1 else 2
+REGISTRIES = int(sys.argv[1]) if len(sys.argv) > 1 else 1
 SIZES = {100_000: 5, 1_000_000: 3}
 POSTGRES = "shared_buffers = 512MB\nmax_wal_size = 4GB\n"
 

@@ -151,6 +151,26 @@ def check_whole(world):
         assert world.database.sql(f"SELECT count(*) FROM ({one} EXCEPT {other}) x") == "0"
 
 
+def test_an_unlink_is_seen_by_the_next_resolve_of_every_registry(world):
+    for i in (2, 3):
+        world.start_registry(f"registry-{i}")
+    card, other = card_with_id(world), card_with_id(world)
+    world.link(other, "A1", "111")
+    for i in range(20):
+        world.link(card, "A1", str(200 + i))
+        requests = [registry.ResolveRequest(ticket=world.ticket(one, tap.PURPOSE_RESOLVE, "A1"))
+                    for _ in range(30) for one in (card, other)]
+        answers = world.flood("Resolve", requests)
+        assert all(reply.customer_ids == [str(200 + i)] for _, reply in answers[::2])
+        world.unlink(card, "A1")
+        answers = world.flood("Resolve", requests)
+        assert {code for code, _ in answers[::2]} == {"NOT_LINKED"}
+        assert all(reply.customer_ids == ["111"] for _, reply in answers[1::2])
+    for i in (1, 2, 3):
+        name = "registry" if i == 1 else f"registry-{i}"
+        assert world.bus.metric("mykey_registry_requests_total", name, method="Resolve") > 0
+
+
 # ---- losses ----
 
 def test_postgresql_killed_and_back(world):
