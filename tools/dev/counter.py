@@ -41,8 +41,9 @@ class SimulatedCard:
 
 
 class Counter:
-    def __init__(self, stack, name, operator_id):
-        self.stack, self.name, self.operator_id = stack, name, operator_id
+    def __init__(self, stack, name, operator_id, virtual=True):
+        """virtual: a reader and a simulated card of its own; else the machine's PC/SC daemon and what is on it."""
+        self.stack, self.name, self.operator_id, self.virtual = stack, name, operator_id, virtual
         self.run_dir = stack.layout.in_run(f"c-{name}")
         self.profile = stack.layout.in_data("terminals", name)
         self.control = os.path.join(self.run_dir, "card")
@@ -52,7 +53,8 @@ class Counter:
     def start(self):
         os.makedirs(self.run_dir, exist_ok=True)
         os.makedirs(self.profile, mode=0o700, exist_ok=True)
-        self.start_reader()
+        if self.virtual:
+            self.start_reader()
         self.start_agent()
         self.open_page()
         return self
@@ -85,7 +87,7 @@ class Counter:
             "environment": "dev", "origin": "https://edge.mykey.example", "invite_file": self.invite_file(), **settings}})
         if os.path.exists(self.launch_file):
             os.unlink(self.launch_file)
-        env = {"PCSCLITE_CSOCK_NAME": os.path.join(self.run_dir, "pcscd", "pcscd.comm")}
+        env = {"PCSCLITE_CSOCK_NAME": os.path.join(self.run_dir, "pcscd", "pcscd.comm")} if self.virtual else None
         self.agent = Process(f"agent-{self.name}", [program("mykey-agent"), "--config", conf],
                              stack.layout.in_run(f"agent-{self.name}.log"), stack.ops(f"agent-{self.name}"), env).start()
         wait_until(lambda: self.agent_alive() and os.path.exists(self.launch_file), 15, f"agent of {self.name}")
@@ -102,7 +104,8 @@ class Counter:
 
     def open_page(self):
         self.page = Page(self.url)
-        self.page.wait("wait", seconds=30)
+        # A physical reader may have a card on it already.
+        self.page.wait("wait", *(() if self.virtual else ("reading", "pin", "error")), seconds=30)
 
     def stop(self):
         faults = []

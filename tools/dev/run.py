@@ -9,6 +9,7 @@ import sys
 import time
 
 from layout import Layout, program
+from readers import physical_readers
 from seed import seed
 from stack import BROKERS, EDGES, Stack
 
@@ -19,19 +20,29 @@ def tell(text):
     print(text, flush=True)
 
 
-def banner(counter):
+REAL_CARDS = """\
+  カード  Cards: the reader of this machine is used ({names}). The development authority refuses real cards as
+          not issued by JPKI (CERT_UNTRUSTED), before anything about them is looked up."""
+
+
+def demo_cards(counter):
     card = f"{program('mykey-simcard')} --control {counter.control}"
-    tell(f"""
-マイキープラットフォームが動いています。 The MyKey Platform is running.
-
-  窓口の画面  Counter page (A1図書館):  {counter.url}
-
+    return f"""\
   カード  Demo cards (PIN 1234), in another terminal:
     {card} insert card-1      → 789
     {card} swap card-2        → 2231
     {card} remove
     {card} cards              all cards: without a link, revoked, expired, forged …
-    {card} faults             what can go wrong with a card
+    {card} faults             what can go wrong with a card"""
+
+
+def banner(counter, readers):
+    tell(f"""
+マイキープラットフォームが動いています。 The MyKey Platform is running.
+
+  窓口の画面  Counter page (A1図書館):  {counter.url}
+
+{REAL_CARDS.format(names=", ".join(readers)) if readers else demo_cards(counter)}
 
   Logs: {counter.stack.layout.run}/*.log   Data: {counter.stack.layout.data}
   Ctrl-C で終了します（データは次回に引き継がれます）。 Ctrl-C stops everything; the data stay for the next time.
@@ -90,9 +101,10 @@ def main():
         stack.start()
         tell("  database, 2 brokers, registry, jpki-verify, gateway, 2 edges: ready")
         seed(stack)
-        counter = stack.counter("A1")
+        readers = physical_readers()
+        counter = stack.counter("A1", virtual=not readers)
         tell(f"  terminal of A1: enrolled, reader and card ready ({time.monotonic() - begun:.1f} s)")
-        banner(counter)
+        banner(counter, readers)
         supervise(stack)
     except Stopped:
         tell("\nStopping: draining …")

@@ -242,11 +242,12 @@ class Stack:
 
     # ---- counters ----
 
-    def counter(self, operator_id, name=None):
+    def counter(self, operator_id, name=None, virtual=True):
         """A running counter of this operator; made at the first call."""
         name = name or operator_id
         if name not in self.counters:
-            self.counters[name] = Counter(self, name, operator_id).start()
+            self.counters[name] = Counter(self, name, operator_id, virtual)
+            self.counters[name].start()
         return self.counters[name]
 
     # ---- stopping ----
