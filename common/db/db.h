@@ -23,6 +23,7 @@ typedef struct db_statement {
 
 typedef struct db_options {
     const char *conninfo; /* libpq; the password only through passfile or peer authentication */
+    const char *session;  /* settings of every session, as libpq's "options": "-c NAME=VALUE ..."; NULL = none */
     unsigned connections; /* 1 … 16 */
     const db_statement *statements;
     size_t statement_count;

@@ -274,7 +274,9 @@ static int on_retry(zloop_t *loop, int timer, void *arg)
     (void)loop, (void)timer;
     self->timer = -1;
     self->state = LINK_CONNECTING;
-    self->conn = PQconnectStart(self->options.conninfo);
+    const char *const names[] = {"dbname", "options", NULL};
+    const char *const values[] = {self->options.conninfo, self->options.session, NULL};
+    self->conn = PQconnectStartParams(names, values, 1);
     if (self->conn == NULL) abort();
     if (PQstatus(self->conn) == CONNECTION_BAD || PQsetnonblocking(self->conn, 1) != 0) {
         drop(self);

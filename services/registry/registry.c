@@ -57,6 +57,11 @@ REGISTRY_METHODS(METHOD_HANDLER)
 #undef METHOD_HANDLER
 
 #define METHOD_ROW(name, start, request, from, to) {#name, handle_##name, &mykey__registry__##request##__descriptor},
+/* Every act finds its rows by a key: whatever the statistics say, no other plan is better. Said once a session, because
+ * settings of a function cost more than a look-up. */
+static const char session[] = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off "
+                              "-c enable_bitmapscan=off -c plan_cache_mode=force_generic_plan";
+
 static const bus_method methods[] = {REGISTRY_METHODS(METHOD_ROW)};
 #undef METHOD_ROW
 
@@ -142,7 +147,12 @@ mk_code registry_new(zloop_t *loop, metrics_t *metrics, registry_state_fn *on_st
     self->arg = arg;
     self->sweep_timer = -1;
     declare_metrics(self, metrics);
-    db_options options = {database, (unsigned)connections, registry_statements, STATEMENT_COUNT, metrics};
+    db_options options = {.conninfo = database,
+                          .session = session,
+                          .connections = (unsigned)connections,
+                          .statements = registry_statements,
+                          .statement_count = STATEMENT_COUNT,
+                          .metrics = metrics};
     mk_code code = open_files(self, ret_why);
     if (code == MK_OK) code = db_new(loop, &options, on_database, self, &self->db);
     if (code != MK_OK) {

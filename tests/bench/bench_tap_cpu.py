@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """tap_cpu: CPU time of a library PIN tap over kept-alive connections, all server processes together, against its floor.
 
-Ours: 10,000 taps (resolve) through HAProxy, gateway, brokers, jpki-verify, registry and PostgreSQL, on 8 connections; every tap has
-a fresh challenge and a fresh signature; the generator's own time is not counted. Floor: tests/bench/tap_floor.c with its database
-backend. Both sides alternate."""
+Ours: 10,000 taps (resolve) through HAProxy, gateway, brokers, jpki-verify, registry and PostgreSQL, on 48 connections; every tap
+has a fresh challenge and a fresh signature; the generator's own time is not counted. Floor: tests/bench/tap_floor.c with its
+database backend. Both sides alternate, each pinned to one core, the generator to the other."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ for folder in ("../../tools/dev", "../lib", "."):
     sys.path.insert(0, os.path.join(HERE, folder))
 
 from benchlib import Bench  # noqa: E402
-from cpu import cpu_seconds, spent, stat  # noqa: E402
+from cpu import cpu_seconds, descendants, spent, stat  # noqa: E402
 from cryptography import x509  # noqa: E402
 from layout import BUILD, Layout  # noqa: E402
 from operators import HOLDERS  # noqa: E402
@@ -26,8 +26,11 @@ from soft_terminal import Card, SoftTerminal  # noqa: E402
 from stack import Stack  # noqa: E402
 from wire import canonical, tap  # noqa: E402
 
-TAPS, PAIRS, CONNECTIONS = 10_000, 5, 8
-UNLIMITED = {"gateway-1": {"gateway": {"terminal_rate": 100000, "terminal_burst": 100000, "rate": 100000, "burst": 100000}}}
+TAPS, PAIRS, CONNECTIONS = int(os.environ.get("TAPS", "10000")), 5, 48
+SERVER_CPU, GENERATOR_CPU = {0}, {1}  # as in the latency figures: wake-ups across cores would be half of what is measured
+UNLIMITED = {"gateway-1": {"gateway": dict.fromkeys(
+    ("terminal_rate", "terminal_burst", "rate", "burst", "enrol_rate", "enrol_burst"), 100000)}}
+EDGE_LIMITS = ["--certificate-rate", "1000000", "--enrol-rate", "1000000"]
 
 
 def enrol(stack, index):
@@ -55,6 +58,13 @@ def ours(stack, softs, card, count):
     return spent(before, cpu_seconds(pids)) / count
 
 
+def pin(pids, cpus):
+    """Every thread of these processes and of those below them."""
+    for pid in descendants(pids):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setaffinity(int(thread), cpus)
+
+
 class Floor:
     def __init__(self, stack, card, folder):
         self.conninfo, self.folder = stack.cluster.conninfo("registry", "registry_owner"), folder
@@ -77,7 +87,7 @@ class Floor:
 
     def run(self, count):
         files = [os.path.join(self.folder, name) for name in ("modulus", "signature", "digest", "keys")]
-        child = subprocess.Popen([os.path.join(BUILD, "tests/bench/tap_floor"), self.conninfo, str(count), *files],
+        child = subprocess.Popen(["taskset", "-c", ",".join(map(str, SERVER_CPU)), os.path.join(BUILD, "tests/bench/tap_floor"), self.conninfo, str(count), *files],
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         backend, own = child.stdout.readline().split()
         seconds = float(own) + stat(int(backend))[1]
@@ -88,12 +98,15 @@ class Floor:
 def main():
     bench = Bench("tap_cpu", unit="CPU µs per tap", better="lower")
     with tempfile.TemporaryDirectory() as folder, Stack(Layout(f"bench-{os.getpid()}"), settings=UNLIMITED,
-                                                        edge_limits=["--certificate-rate", "1000000"]) as stack:
+                                                        edge_limits=EDGE_LIMITS) as stack:
         seed(stack)
         card = Card(stack.layout.in_data("ca", "cards", "card-1"))
         softs = [enrol(stack, index) for index in range(CONNECTIONS)]
         floor = Floor(stack, card, folder)
-        ours(stack, softs, card, 200)
+        ours(stack, softs, card, 10 * CONNECTIONS)
+        if os.cpu_count() > 1:
+            pin([process.pid for process in stack.processes.values()] + [stack.cluster.server.pid], SERVER_CPU)
+            os.sched_setaffinity(0, GENERATOR_CPU)
         for _ in range(PAIRS):
             bench.pair(ours(stack, softs, card, TAPS // PAIRS) * 1e6, floor.run(TAPS // PAIRS) * 1e6, size=TAPS)
     bench.finish()

@@ -37,6 +37,16 @@ class Card:
         return self.key.sign(canonical(statement), padding.PKCS1v15(), hashes.SHA256())
 
 
+class OneWrite(http.client.HTTPSConnection):
+    """Head and body leave in one write, as the agent sends them."""
+
+    def _send_output(self, message_body=None, encode_chunked=False):
+        del encode_chunked
+        head = b"\r\n".join([*self._buffer, b"", b""])
+        self._buffer.clear()
+        self.send(head + (message_body or b""))
+
+
 class SoftTerminal:
     """host, port: an edge; authority: PEM file of the authority behind its server certificate."""
 
@@ -56,7 +66,7 @@ class SoftTerminal:
     def reconnect(self):
         if self.connection:
             self.connection.close()
-        self.connection = http.client.HTTPSConnection(self.host, self.port, timeout=20, context=self.context())
+        self.connection = OneWrite(self.host, self.port, timeout=20, context=self.context())
 
     def call(self, method, path, message=None, answer=None, headers=None):
         """One request over the kept-alive connection; the answer's message, or Refused."""

@@ -14,7 +14,8 @@ BIN = "/usr/lib/postgresql/15/bin"
 def as_database_user(*command):
     if os.geteuid() != 0:
         return list(command)
-    return ["setpriv", f"--reuid={DATABASE_USER}", f"--regid={DATABASE_USER}", "--init-groups", *command]
+    return ["setpriv", f"--reuid={DATABASE_USER}", f"--regid={DATABASE_USER}", "--init-groups",
+            "--pdeathsig", "INT", *command]
 
 
 class Cluster:

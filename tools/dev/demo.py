@@ -123,7 +123,8 @@ def step_3(stack, broken):
     seed(stack, {card: HOLDERS[card] for card in ("card-2", "card-3")})
     seed_links(stack, RESIDENT, {"B1": "2342", "C1": "873"})
     if broken:
-        stack.cluster.sql("DELETE FROM registry.service_link WHERE operator_id = 'B1'", "registry", "registry_owner")
+        stack.cluster.sql("""DELETE FROM registry.service_link WHERE operator_id = 'B1';
+                             DELETE FROM registry.lookup WHERE operator_id = 'B1'""", "registry", "registry_owner")
     for operator_id, card, number in (("A1", RESIDENT, "789"), ("B1", RESIDENT, "2342"), ("C1", "card-3", "086")):
         counter = stack.counter(operator_id)
         seen = tap(counter, card)

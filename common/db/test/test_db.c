@@ -74,7 +74,10 @@ static bool wait_for(fixture *self, const bool *wanted, unsigned limit_ms)
 
 static void open_database(fixture *self, const char *conninfo, unsigned connections)
 {
-    db_options options = {conninfo, connections, statements, sizeof statements / sizeof statements[0], NULL};
+    db_options options = {.conninfo = conninfo,
+                          .connections = connections,
+                          .statements = statements,
+                          .statement_count = sizeof statements / sizeof statements[0]};
     memset(self, 0, sizeof *self);
     self->loop = zloop_new();
     self->metrics = metrics_new();

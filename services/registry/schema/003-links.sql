@@ -134,12 +134,11 @@ BEGIN
 END $$;
 
 -- Many taps in one statement: row i answers pair i with the asking operator's own numbers, oldest first, one a row.
--- It writes nothing. The planner settings keep it on the index whatever the statistics say.
+-- It writes nothing. The service's session settings keep it on the index whatever the statistics say.
 CREATE FUNCTION resolve(p_credentials bytea[], p_operators text[])
 RETURNS TABLE (i bigint, code text, r_customer text, r_noticed boolean)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = registry, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
-SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
+SET search_path = registry, pg_temp AS $$
 BEGIN
     RETURN QUERY
     SELECT k.i,

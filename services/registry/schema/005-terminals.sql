@@ -118,8 +118,7 @@ CREATE FUNCTION find_terminals(p_certificates bytea[])
 RETURNS TABLE (i bigint, code text, r_terminal text, r_revoked boolean, r_key_sha256 bytea, r_not_after_ms bigint,
                r_operator operator)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = registry, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
-SET plan_cache_mode = force_generic_plan AS $$
+SET search_path = registry, pg_temp AS $$
 BEGIN
     RETURN QUERY
     SELECT k.i, CASE WHEN o.operator_id IS NULL THEN 'TERMINAL_UNKNOWN' ELSE 'OK' END,
