@@ -47,11 +47,12 @@ def meson(build):
     return passed, failed, 0
 
 
-def pytest(folder):
+def pytest(folder, at_once=1):
+    """at_once: files that run side by side; most tests wait for timers and processes, not for a core."""
     report = os.path.join(BUILD, f"pytest-{os.path.basename(folder)}.xml")
     result = subprocess.run(
         ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=8", f"--junitxml={report}",
-         folder], cwd=ROOT, env={**os.environ, "MYKEY_BUILD": BUILD, "PYTHONDONTWRITEBYTECODE": "1"})
+         *(["-n", str(at_once), "--dist", "loadfile"] if at_once > 1 else []), folder], cwd=ROOT, env={**os.environ, "MYKEY_BUILD": BUILD, "PYTHONDONTWRITEBYTECODE": "1"})
     if result.returncode not in (0, 1) or not os.path.exists(report):
         return 0, 1, 0
     suite = ElementTree.parse(report).getroot().find("testsuite")
@@ -90,7 +91,7 @@ def lint():
 
 
 def integration():
-    return pytest("tests/integration")
+    return pytest("tests/integration", at_once=3)
 
 
 def browser():

@@ -161,7 +161,6 @@ static bus_peer_t *peer_alloc(zloop_t *loop, const char *instance)
     if (!self) abort();
     self->loop = loop;
     bus_slice_copy(bus_slice_text(instance), self->instance, sizeof self->instance);
-    self->home = bytes_random_below(BUS_LINKS);
     bus_map_init(&self->calls);
     bus_list_init(&self->refused);
     bus_list_init(&self->jobs);

@@ -54,7 +54,6 @@ struct bus_peer {
     bus_key key;
     char instance[65];
     bus_link links[BUS_LINKS];
-    unsigned home; /* the link that is asked first */
     bus_map calls; /* by id */
     bus_heap deadlines;
     bus_list refused; /* calls to be told so from the loop */

@@ -8,7 +8,7 @@
 #include "common/bus/bus_own.h"
 #include "common/pb/pb.h"
 
-enum { MOVES_MAX = 2, HOP_MS = 10, CALL_STEP = 32 };
+enum { MOVES_MAX = 2, HOP_MS = 10 };
 
 typedef struct call {
     bus_list link_node; /* link->calls or peer->refused */
@@ -90,15 +90,13 @@ static void finish_local(call *self, mk_code code, bus_executed executed)
 
 /* ---- links ---- */
 
-/* The broker with fewer calls outstanding, by steps; within a step this peer's own first choice. Calls that go one way
- * share wake-ups and system calls at every hop; peers differ in their choice, so both brokers have work. */
 static bus_link *best_link(bus_peer_t *self, const bus_link *not_this)
 {
     bus_link *best = NULL;
-    for (unsigned i = 0; i < BUS_LINKS; i++) {
-        bus_link *link = &self->links[(self->home + i) % BUS_LINKS];
+    for (int i = 0; i < BUS_LINKS; i++) {
+        bus_link *link = &self->links[i];
         if (link->state != LINK_UP || link == not_this) continue;
-        if (!best || link->call_count / CALL_STEP < best->call_count / CALL_STEP) best = link;
+        if (!best || link->call_count < best->call_count) best = link;
     }
     return best;
 }

@@ -4,6 +4,7 @@
 import datetime
 import http.client
 import http.server
+import itertools
 import json
 import os
 import shutil
@@ -92,6 +93,11 @@ class Observer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 class ObserverHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    connections = itertools.count()
+
+    def setup(self):
+        self.connection_number = next(self.connections)
+        super().setup()
 
     def answer(self):
         if self.path == "/health":
@@ -101,7 +107,7 @@ class ObserverHandler(http.server.BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         seen = {"gateway": self.server.name, "path": self.path, "headers": [[k.lower(), v] for k, v in self.headers.items()],
-                "size": len(body)}
+                "size": len(body), "connection": self.connection_number}
         self.server.seen.append(seen)
         data = json.dumps(seen).encode()
         self.send_response(200)
