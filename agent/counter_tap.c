@@ -268,11 +268,18 @@ static bool is_definite(problem_t problem)
            problem != MK_INTERNAL;
 }
 
+/* The last number here was undone by staff: the holder is told, though there is nothing else to answer. */
+static void take_notice(flow_t *flow, const char *detail)
+{
+    if (strcmp(detail, "link_undone") == 0) copy_text(flow->notices[flow->notice_count++], NOTICE_SIZE, detail);
+}
+
 static void refuse(counter_t *self, const uplink_answer *answer, problem_t problem)
 {
     bool resolving = counter_purpose(self) == MYKEY__PURPOSE__PURPOSE_RESOLVE;
     if (problem == MK_NOT_LINKED && resolving && !self->flow.staff_act) {
         unpower(self);
+        take_notice(&self->flow, answer->detail);
         counter_enter(self, STATE_NOT_REGISTERED);
         return;
     }

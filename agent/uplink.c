@@ -8,6 +8,7 @@
 #include "agent/oneshot.h"
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
+#include "common/base/text.h"
 #include "common/log/log.h"
 #include "common/pb/pb.h"
 #include "proto/terminal.pb-c.h"
@@ -220,6 +221,11 @@ static void read_incident(const char *text, char out[33])
     memcpy(out, text, 33);
 }
 
+static void read_detail(const char *text, char out[33])
+{
+    if (text && text_is_made_of(text, TEXT_LOWER TEXT_DIGITS "_", 1, 32)) memcpy(out, text, strlen(text) + 1);
+}
+
 /* NETWORK_DOWN if the body is not the gateway's: then something on the way answered, and nothing was executed. */
 static void read_error(const call_t *call, uplink_answer *out)
 {
@@ -233,6 +239,7 @@ static void read_error(const call_t *call, uplink_answer *out)
         out->problem = mk_code_find(error->code)->code;
         out->retry_after_ms = error->has_retry_after_ms ? error->retry_after_ms : 0;
         read_incident(error->incident, out->incident);
+        read_detail(error->detail, out->detail);
     }
     pb_free(message);
 }

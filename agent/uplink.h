@@ -36,6 +36,7 @@ typedef struct uplink_answer {
     const uint8_t *body; /* of a 2xx; valid during the callback */
     size_t size;
     char incident[33]; /* 32 hex digits or "" */
+    char detail[33];   /* id of the rule that refused: a-z 0-9 _, or "" */
     uint32_t retry_after_ms;
     bool has_clock;
     int64_t clock_ahead_ms; /* our clock minus the gateway's, journey halved */

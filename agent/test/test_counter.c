@@ -619,6 +619,19 @@ static void test_not_linked(void **state)
     assert_string_equal(state_of(b), "terms");
 }
 
+static void test_an_undone_link_is_told(void **state)
+{
+    bench_t *b = *state;
+    uplink_answer refused = {.problem = MK_NOT_LINKED, .status = 404, .detail = "link_undone"};
+    to_tap(b);
+    counter_on_answer(b->counter, &refused);
+    assert_string_equal(state_of(b), "not_registered");
+    json_t *snapshot = counter_snapshot(b->counter);
+    json_t *notices = json_object_get(snapshot, "notices");
+    assert_string_equal(json_string_value(json_array_get(notices, 0)), "link_undone");
+    json_decref(snapshot);
+}
+
 static void test_a_new_card_begins_anew(void **state)
 {
     bench_t *b = *state;
@@ -700,6 +713,7 @@ int main(void)
         TEST(test_link_needs_the_staff),
         TEST(test_purposes),
         TEST(test_not_linked),
+        TEST(test_an_undone_link_is_told),
         TEST(test_a_new_card_begins_anew),
         TEST(test_a_suspension_code_stays_to_be_copied),
         TEST(test_an_answer_for_another_purpose),
