@@ -97,7 +97,8 @@ class Floor:
 
 def main():
     bench = Bench("tap_cpu", unit="CPU µs per tap", better="lower")
-    with tempfile.TemporaryDirectory() as folder, Stack(Layout(f"bench-{os.getpid()}"), settings=UNLIMITED,
+    layout = Layout(f"bench-{os.getpid()}")
+    with tempfile.TemporaryDirectory() as folder, Stack(layout, settings=UNLIMITED,
                                                         edge_limits=EDGE_LIMITS) as stack:
         seed(stack)
         card = Card(stack.layout.in_data("ca", "cards", "card-1"))
@@ -109,6 +110,7 @@ def main():
             os.sched_setaffinity(0, GENERATOR_CPU)
         for _ in range(PAIRS):
             bench.pair(ours(stack, softs, card, TAPS // PAIRS) * 1e6, floor.run(TAPS // PAIRS) * 1e6, size=TAPS)
+    layout.remove()
     bench.finish()
 
 

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 from counter import SimulatedCard
-from layout import BUILD, ROOT
+from layout import BUILD, ROOT, Layout
 from loopback import Page
 from process import wait_until
 
@@ -77,6 +77,8 @@ def checkout(tmp_path_factory):
     yield start
     for run in runs:
         run.stop()
+    for path in made:
+        Layout("dev", root=path).remove()
 
 
 def test_two_checkouts_run_side_by_side_and_the_data_stay(checkout):

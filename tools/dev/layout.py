@@ -22,19 +22,17 @@ def traversable_by_others(path):
 
 
 class Layout:
-    """The directories of one profile ("dev", "demo", "test-…") of this checkout."""
+    """The directories of one profile ("dev", "demo", "test-…") of a checkout."""
 
-    def __init__(self, profile, data=None):
-        tag = hashlib.sha256(f"{ROOT}\0{profile}".encode()).hexdigest()[:10]
+    def __init__(self, profile, root=ROOT):
+        tag = hashlib.sha256(f"{root}\0{profile}".encode()).hexdigest()[:10]
         self.profile = profile
         self.run = f"/tmp/mykey-{tag}"
-        self.data = data or self.choose_data(tag)
-
-    def choose_data(self, tag):
         # The database user must reach its files: not below a closed home directory.
-        if os.geteuid() != 0 or traversable_by_others(ROOT):
-            return os.path.join(ROOT, "var", self.profile)
-        return f"/var/lib/mykey-dev-{tag}"
+        if os.geteuid() != 0 or traversable_by_others(root):
+            self.data = os.path.join(root, "var", profile)
+        else:
+            self.data = f"/var/lib/mykey-dev-{tag}"
 
     def make(self):
         for path, mode in ((self.data, 0o755), (self.run, 0o755)):
