@@ -53,9 +53,9 @@ class FreshDebian:
 
     def __init__(self, tar, archives):
         self.root = tempfile.mkdtemp(prefix="root-", dir=WORK)
-        os.chmod(self.root, 0o755)
         self.archives = archives
         run("tar", "-C", self.root, "-xf", tar)
+        os.chmod(self.root, 0o755)  # the database's user must reach what is below
         run("git", "clone", "-q", "--no-hardlinks", ROOT, f"{self.root}/src")
         shutil.copy("/etc/apt/sources.list", f"{self.root}/etc/apt/") if os.path.exists("/etc/apt/sources.list") else None
         shutil.copytree("/etc/apt/sources.list.d", f"{self.root}/etc/apt/sources.list.d", dirs_exist_ok=True)
