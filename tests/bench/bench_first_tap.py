@@ -22,7 +22,6 @@ for folder in (f"{ROOT}/tools/dev", HERE):
 from benchlib import BUILD, Bench  # noqa: E402
 from counter import SimulatedCard  # noqa: E402
 from loopback import Page  # noqa: E402
-from process import wait_until  # noqa: E402
 
 WORK = os.path.join(BUILD, "first_tap")
 PAIRS = int(os.environ.get("FIRST_TAP_PAIRS", "1"))
@@ -65,9 +64,10 @@ class FreshDebian:
 
     def start(self, command):
         """A shell command inside: its own mounts and processes, this machine's network."""
-        inside = (f"mount --bind {self.archives} {self.root}/var/cache/apt/archives && mount --rbind /dev {self.root}/dev && "
+        # The root is made a mount of its own, as a machine's root is.
+        inside = (f"mount --bind {self.root} {self.root} && mount --bind {self.archives} {self.root}/var/cache/apt/archives && mount --rbind /dev {self.root}/dev && "
                   f"mount -t proc proc {self.root}/proc && exec chroot {self.root} /bin/sh -c \"$1\"")
-        return subprocess.Popen(["unshare", "-m", "-p", "-f", "--kill-child=TERM", "sh", "-c", inside, "sh", command],
+        return subprocess.Popen(["unshare", "-m", "-p", "-f", "--kill-child=KILL", "sh", "-c", inside, "sh", command],
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                 env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"})
 
@@ -94,8 +94,8 @@ def until_first_number(debian):
     assert page.wait("number")["number"]["values"] == ["789"]
     seconds = time.monotonic() - begun
     page.close()
-    child.terminate()
-    wait_until(lambda: child.poll() is not None, 60, "make run ended")
+    child.kill()  # and with it everything in its process namespace
+    child.wait()
     return seconds
 
 
