@@ -6,7 +6,10 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 setup=$here/../../tools/setup
 release=bookworm
-mirror=${MYKEY_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+# The mirror that this machine installs from, unless another is named.
+mirror=${MYKEY_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
+	awk -v release="$release" '$2 == release && $3 == "main" && !found++ { print $1 }' || true)}
+[ -n "$mirror" ] || { echo "base: no Debian mirror in apt's sources: name one in MYKEY_DEBIAN_MIRROR" >&2; exit 3; }
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/mykey-base.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
 

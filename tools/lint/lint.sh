@@ -32,7 +32,8 @@ forbid '\bzmq_[a-oq-z]|\bzmq_p[^o]|zsock_|zmsg_' '^(common/bus|services/broker|c
 
 /usr/bin/python3 tools/lint/functions.py $c_files || complain "a function is over 100 lines"
 
-for folder in $(git ls-files | grep / | xargs -n 1 dirname | sort -u | grep -vE '^\.ci|/(test|corpus|page|schema|css|js|i18n)(/|$)'); do
+# Every folder that holds a file, and those above it.
+for folder in $(git ls-files | grep / | awk -F / '{ path = $1; print path; for (i = 2; i < NF; i++) print path = path "/" $i }' | sort -u | grep -vE '^\.ci|/(test|corpus|page|schema|css|js|i18n)(/|$)'); do
 	[ -e "$folder/README.md" ] || complain "$folder has no README.md: what belongs here and what does not"
 done
 
