@@ -30,9 +30,17 @@ test: ## set up everything and run all tests (SANITIZE=1: under ASan and UBSan)
 	@tools/setup/build.sh $(BUILD) $(SANITIZE)
 	@$(PYTHON) tests/run.py
 
-test-%: build ## one suite: unit, clang, lint, integration, browser, demo, sanitize, container
+test-%: build ## one suite: lint, unit, clang, sanitize, fuzz, integration, story, browser, privacy, container
 	@$(SETUP) build run test
 	@$(PYTHON) tests/run.py $*
+
+privacy: build ## check what residents are promised and print the result as a page (Japanese, English)
+	@$(SETUP) build run test
+	@$(PYTHON) tests/privacy/page.py
+
+fuzz: ## every parser's fuzz harness for MINUTES=5; MERGE=1 keeps what reaches new code in tests/fuzz/corpus
+	@$(SETUP) build test
+	@$(PYTHON) tests/fuzz/run.py --minutes $(or $(MINUTES),5) $(if $(MERGE),--merge)
 
 bench: build ## all benchmarks, into build/bench/
 	@$(PYTHON) tests/bench/run.py
@@ -54,4 +62,4 @@ images: ## make the container images (needs an engine and a Debian mirror), chec
 clean: ## remove what was built (data under var/ stays)
 	@rm -rf build build-*
 
-.PHONY: help setup build run demo test bench format lint images clean
+.PHONY: help setup build run demo test privacy fuzz bench format lint images clean

@@ -11,7 +11,7 @@
 	/* the bus */ \
 	X(OK,                    0, 0, 200, "Done.", "完了しました。") \
 	X(BUSY,                  1, 1, 503, "The service is busy. Try again shortly.", "混み合っています。少し待ってからもう一度お試しください。") \
-	X(NO_WORKERS,            2, 1, 503, "No service is running for this request. The platform operator has been told.", "現在このサービスは動いていません。運用担当が対応します。") \
+	X(NO_WORKERS,            2, 1, 503, "No service is running for this request. The platform operator has to see to it.", "現在このサービスは動いていません。運用担当が対応します。") \
 	X(DEADLINE_EXCEEDED,     3, 1, 504, "The answer took too long.", "時間内に応答がありませんでした。") \
 	X(DENIED,                4, 0, 403, "This caller may not do that.", "この操作は許可されていません。") \
 	X(BAD_REQUEST,           5, 0, 400, "The request is malformed.", "要求の形式が正しくありません。") \
@@ -38,7 +38,7 @@
 	X(CERT_EXPIRED,         53, 0, 422, "The certificate on the card has expired. The municipal office renews it.", "電子証明書の有効期限が切れています。お住まいの市区町村の窓口で更新できます。") \
 	X(CERT_NOT_YET_VALID,   54, 0, 422, "The certificate is not valid yet.", "電子証明書の有効期間がまだ始まっていません。") \
 	X(CERT_REVOKED,         55, 0, 422, "The certificate on the card has been revoked. Ask the municipal office.", "このカードの電子証明書は失効しています。お住まいの市区町村の窓口へお尋ねください。") \
-	X(REVOCATION_STALE,     56, 1, 503, "Revocation can't be checked now, so no card is accepted. The platform operator has been told.", "失効の確認ができないため、今はカードを受け付けられません。運用担当が対応します。") \
+	X(REVOCATION_STALE,     56, 1, 503, "Revocation can't be checked now, so no card is accepted. The platform operator has to see to it.", "失効の確認ができないため、今はカードを受け付けられません。運用担当が対応します。") \
 	X(SIGNATURE_INVALID,    57, 0, 422, "The card's signature is not valid.", "カードの署名を確認できません。") \
 	/* registry */ \
 	X(NO_MYKEY_ID,          70, 0, 404, "This card has no MyKey ID yet.", "このカードのマイキーIDはまだありません。") \

@@ -69,13 +69,20 @@ static void reopen_links(bus_peer_t *self)
     }
 }
 
+static void wake_for(bus_peer_t *self, const bus_heap *heap)
+{
+    bus_heap_node *next = bus_heap_first(heap);
+    if (next) bus_alarm_at(&self->alarm, next->when_us);
+}
+
 static void on_alarm(void *arg)
 {
     bus_peer_t *self = arg;
     bus_calls_expire(self);
+    bus_calls_retry(self);
     reopen_links(self);
-    bus_heap_node *next = bus_heap_first(&self->deadlines);
-    if (next) bus_alarm_at(&self->alarm, next->when_us);
+    wake_for(self, &self->deadlines);
+    wake_for(self, &self->retries);
 }
 
 static void on_flush(void *arg)
@@ -113,16 +120,12 @@ static void declare_metrics(bus_peer_t *self, metrics_t *metrics)
     m->link_up = metrics_declare(metrics, METRIC_GAUGE, "mykey_bus_link_up", "Is the broker answering?", "broker");
     m->resent = metrics_declare(metrics, METRIC_COUNTER, "mykey_bus_resent_total",
                                 "Calls sent again through the other broker.", "");
+    m->retries = metrics_declare(metrics, METRIC_COUNTER, "mykey_bus_retries_total", "Calls made again after BUSY.",
+                                 "service,method");
+    m->breakers = metrics_declare(metrics, METRIC_GAUGE, "mykey_bus_breakers_open",
+                                  "Methods whose calls are refused after many failures.", "service,method");
     m->dropped = metrics_declare(metrics, METRIC_COUNTER, "mykey_bus_dropped_total", "Messages thrown away.", "reason");
     self->has_metrics = true;
-}
-
-static void link_init(bus_link *link, bus_peer_t *peer, const char *name, const char *endpoint, const char *key)
-{
-    *link = (bus_link){.peer = peer, .name = name, .endpoint = endpoint, .key_path = key};
-    link->state = endpoint && *endpoint ? LINK_DOWN : LINK_UNUSED;
-    bus_list_init(&link->calls);
-    bus_outbox_init(&link->outbox);
 }
 
 /* Which setting's file it is that is wrong; lives as long as the process. */
@@ -163,6 +166,8 @@ static bus_peer_t *peer_alloc(zloop_t *loop, const char *instance)
     bus_slice_copy(bus_slice_text(instance), self->instance, sizeof self->instance);
     bus_map_init(&self->calls);
     bus_list_init(&self->refused);
+    bus_list_init(&self->resting);
+    bus_routes_init(&self->routes);
     bus_list_init(&self->jobs);
     link_init(&self->links[0], self, "a", broker_a, broker_a_key);
     link_init(&self->links[1], self, "b", broker_b, broker_b_key);
@@ -207,9 +212,23 @@ void bus_peer_destroy(bus_peer_t **self_p)
     }
     bus_map_free(&self->calls);
     bus_heap_free(&self->deadlines);
+    bus_heap_free(&self->retries);
+    bus_routes_free(&self->routes);
     bus_key_wipe(&self->key);
     free(self);
     *self_p = NULL;
+}
+
+const bus_link *bus_link_named(const bus_peer_t *self, const char *name)
+{
+    for (int i = 0; i < BUS_LINKS; i++)
+        if (strcmp(self->links[i].name, name) == 0 && self->links[i].state != LINK_UNUSED) return &self->links[i];
+    return NULL;
+}
+
+bool bus_has_broker(const bus_peer_t *self, const char *name)
+{
+    return bus_link_named(self, name) != NULL;
 }
 
 void bus_peer_on_state(bus_peer_t *self, bus_state_fn *fn, void *arg)

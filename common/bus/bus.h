@@ -29,6 +29,9 @@ mk_code bus_peer_new(zloop_t *loop, metrics_t *metrics, const char *instance, bu
                      const char **ret_why) MK_CHECKED;
 void bus_peer_destroy(bus_peer_t **self_p);
 
+/* Is a broker of this name ("a", "b") set? */
+bool bus_has_broker(const bus_peer_t *self, const char *name);
+
 /* Is at least one broker answering? Called on each change. */
 typedef void bus_state_fn(bool connected, void *arg);
 void bus_peer_on_state(bus_peer_t *self, bus_state_fn *fn, void *arg);
@@ -49,6 +52,7 @@ typedef struct bus_request {
     size_t idempotency_key_size;     /* 1 … 32 */
     const uint8_t *request_id;       /* NULL = made here; 16 bytes */
     const char *traceparent;         /* NULL = a new trace */
+    const char *broker;              /* NULL = either; "a", "b": by this one alone */
     const ProtobufCMessage *message; /* the body: a message … */
     const uint8_t *body;             /* … or bytes */
     size_t body_size;
@@ -65,8 +69,10 @@ typedef struct bus_reply {
 
 typedef void bus_reply_fn(const bus_reply *reply, void *arg);
 
-/* Sends; fn is called exactly once, later, from the loop (never from inside this call), at the latest at the deadline.
- * Returns the call's id, 0 if it was refused at once: fn is then called from the loop all the same. */
+/* Sends; repeats after BUSY and through the other broker as docs/bus.md 3 and 4 say; refuses at once (UNAVAILABLE,
+ * detail "breaker") while the method's breaker is open. fn is called exactly once, later, from the loop (never from
+ * inside this call), at the latest at the deadline. Returns the call's id, 0 if it was refused at once: fn is then
+ * called from the loop all the same. */
 uint64_t bus_call(bus_peer_t *self, const bus_request *request, bus_reply_fn *fn, void *arg);
 
 /* The caller is no longer interested: fn will not be called. A CANCEL is sent on. */

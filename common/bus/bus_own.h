@@ -9,6 +9,8 @@
 #include "common/bus/bus_key.h"
 #include "common/bus/bus_list.h"
 #include "common/bus/bus_map.h"
+#include "common/bus/bus_poll.h"
+#include "common/bus/bus_route.h"
 #include "common/bus/bus_socket.h"
 
 enum { BUS_LINKS = 2, BUS_OFFERS_MAX = 4 };
@@ -29,6 +31,7 @@ typedef struct bus_link {
     const char *endpoint, *key_path;
     link_state state;
     void *socket, *watch;
+    bus_poll socket_poll, watch_poll;
     bus_outbox outbox;
     bus_list calls; /* sent here, not answered */
     unsigned call_count;
@@ -45,7 +48,7 @@ typedef struct bus_offer {
 } bus_offer;
 
 typedef struct bus_metrics {
-    metric_t *calls, *call_time, *jobs, *job_time, *link_up, *resent, *dropped;
+    metric_t *calls, *call_time, *jobs, *job_time, *link_up, *resent, *retries, *breakers, *dropped;
 } bus_metrics;
 
 struct bus_peer {
@@ -55,8 +58,10 @@ struct bus_peer {
     char instance[65];
     bus_link links[BUS_LINKS];
     bus_map calls; /* by id */
-    bus_heap deadlines;
+    bus_heap deadlines, retries;
     bus_list refused; /* calls to be told so from the loop */
+    bus_list resting; /* calls that come again after BUSY */
+    bus_routes routes;
     bus_alarm alarm, flush, later;
     int tick_timer;
     uint64_t last_id;
@@ -78,10 +83,12 @@ struct bus_peer {
 
 /* bus.c */
 void bus_random(bus_peer_t *self, uint8_t *out, size_t size);
+const bus_link *bus_link_named(const bus_peer_t *self, const char *name); /* NULL: not set */
 void bus_drop(bus_peer_t *self, const char *reason);
 void bus_later(bus_peer_t *self); /* run bus_calls_tell and bus_jobs_check from the loop */
 
 /* link.c */
+void link_init(bus_link *self, bus_peer_t *peer, const char *name, const char *endpoint, const char *key_path);
 void link_open(bus_link *self);
 void link_close(bus_link *self);
 void link_tick(bus_link *self, uint64_t now_us);
@@ -93,6 +100,7 @@ bool link_flush(bus_link *self);
 void bus_calls_reply(bus_link *link, const bus_header *header, bus_slice body);
 void bus_calls_lost(bus_link *link);
 void bus_calls_expire(bus_peer_t *self);
+void bus_calls_retry(bus_peer_t *self);
 void bus_calls_tell(bus_peer_t *self);
 void bus_calls_free(bus_peer_t *self);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls: sending, answers, deadlines, and going through the other broker after a loss. */
+/* Calls: sending, answers, deadlines, going through the other broker after a loss, coming again after BUSY. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,21 +8,24 @@
 #include "common/bus/bus_own.h"
 #include "common/pb/pb.h"
 
-enum { MOVES_MAX = 2, HOP_MS = 10 };
+enum { MOVES_MAX = 2, RETRIES_MAX = 3, HOP_MS = 10, RETRY_MIN_MS = 10 };
 
 typedef struct call {
-    bus_list link_node; /* link->calls or peer->refused */
+    bus_list link_node; /* link->calls, peer->refused or peer->resting */
     bus_map_node by_id;
-    bus_heap_node deadline;
+    bus_heap_node deadline, retry; /* retry: resting after BUSY until then */
     bus_peer_t *peer;
-    bus_link *link;
+    bus_link *link; /* NULL: at none */
+    bus_route *route;
+    const bus_link *only; /* NULL = either */
     uint64_t id, started_us;
     bus_reply_fn *fn;
     void *arg;
     zmq_msg_t msg; /* as first sent; sent again after a loss */
-    bool repeatable, maybe_run;
-    unsigned moves;
+    bool repeatable, maybe_run, probe;
+    unsigned moves, retries;
     mk_code refusal;
+    uint32_t retry_after_ms; /* of the refusal */
     char service[BUS_SERVICE_MAX + 1], method[BUS_METHOD_MAX + 1];
 } call;
 
@@ -58,6 +61,9 @@ static void forget(call *self)
     leave_link(self);
     if (self->id) bus_map_remove(&self->peer->calls, &self->by_id);
     bus_heap_remove(&self->peer->deadlines, &self->deadline);
+    bus_heap_remove(&self->peer->retries, &self->retry);
+    if (self->probe) bus_route_abandoned(self->route);
+    self->probe = false;
 }
 
 static void call_free(call *self)
@@ -90,13 +96,17 @@ static void finish_local(call *self, mk_code code, bus_executed executed)
 
 /* ---- links ---- */
 
-static bus_link *best_link(bus_peer_t *self, const bus_link *not_this)
+static bool may_use(const call *self, const bus_link *link, const bus_link *not_this)
+{
+    return link->state == LINK_UP && link != not_this && (!self->only || self->only == link);
+}
+
+static bus_link *best_link(const call *self, const bus_link *not_this)
 {
     bus_link *best = NULL;
     for (int i = 0; i < BUS_LINKS; i++) {
-        bus_link *link = &self->links[i];
-        if (link->state != LINK_UP || link == not_this) continue;
-        if (!best || link->call_count < best->call_count) best = link;
+        bus_link *link = &self->peer->links[i];
+        if (may_use(self, link, not_this) && (!best || link->call_count < best->call_count)) best = link;
     }
     return best;
 }
@@ -122,20 +132,26 @@ static mk_code build_again(const call *self, zmq_msg_t *msg)
     MK_TRY(bus_frame_parse(zmq_msg_data((zmq_msg_t *)&self->msg), zmq_msg_size(&self->msg), &frame));
     MK_TRY(bus_header_decode(frame.header.data, frame.header.size, &header, NULL));
     header.timeout_ms = less_one_hop(remaining_ms(self));
-    header.attempt = self->moves;
+    header.attempt = self->moves + self->retries;
     return bus_frame_build(msg, BUS_CALL, &header, frame.body);
 }
 
-static bool move(call *self)
+static bool send_again(call *self, bus_link *link)
 {
-    bus_link *link = best_link(self->peer, self->link);
     zmq_msg_t msg;
-    if (!link || self->moves >= MOVES_MAX || !remaining_ms(self)) return false;
-    self->moves++;
     if (build_again(self, &msg) != MK_OK) return false;
     bus_sent sent = link_send_msg(link, &msg);
     if (sent == BUS_GONE || sent == BUS_FULL) return false;
     enter_link(self, link);
+    return true;
+}
+
+static bool move(call *self)
+{
+    bus_link *link = best_link(self, self->link);
+    if (!link || self->moves >= MOVES_MAX || !remaining_ms(self)) return false;
+    self->moves++;
+    if (!send_again(self, link)) return false;
     if (self->peer->has_metrics) metric_inc(self->peer->metrics.resent);
     return true;
 }
@@ -151,6 +167,66 @@ void bus_calls_lost(bus_link *link)
         one->maybe_run = true;
         if (!one->repeatable || !move(one)) finish_local(one, MK_UNAVAILABLE, BUS_EXECUTED_UNKNOWN);
     }
+}
+
+/* ---- after BUSY ---- */
+
+/* Half to one and a half of what the broker named, so that those who were refused together don't come together. */
+static uint32_t rest_ms(const call *self, uint32_t named_ms)
+{
+    uint32_t ms = named_ms < RETRY_MIN_MS ? RETRY_MIN_MS : named_ms, random;
+    bus_random(self->peer, (uint8_t *)&random, sizeof random);
+    return ms / 2 + random % (ms + 1);
+}
+
+/* There was no room and it was not run: it is asked again while there is time and budget. */
+static bool rest(call *self, const bus_header *header)
+{
+    bus_peer_t *peer = self->peer;
+    if (header->code != MK_BUSY || header->executed != BUS_EXECUTED_NO || self->retries >= RETRIES_MAX) return false;
+    uint32_t ms = rest_ms(self, header->retry_after_ms);
+    if (ms >= remaining_ms(self) || !bus_route_spend_retry(self->route)) return false;
+    self->retries++;
+    leave_link(self);
+    bus_list_push(&peer->resting, &self->link_node);
+    bus_heap_set(&peer->retries, &self->retry, clock_mono_us() + ms * 1000ull);
+    bus_alarm_at(&peer->alarm, self->retry.when_us);
+    if (peer->has_metrics) metric_add(peer->metrics.retries, 1, self->service, self->method, NULL, NULL);
+    return true;
+}
+
+void bus_calls_retry(bus_peer_t *self)
+{
+    uint64_t now = clock_mono_us();
+    for (bus_heap_node *node; (node = bus_heap_first(&self->retries)) && node->when_us <= now;) {
+        call *one = BUS_OWNER(node, call, retry);
+        bus_link *link = best_link(one, NULL);
+        bus_heap_remove(&self->retries, node);
+        if (!link || !send_again(one, link))
+            finish_local(one, MK_UNAVAILABLE, one->maybe_run ? BUS_EXECUTED_UNKNOWN : BUS_EXECUTED_NO);
+    }
+}
+
+/* ---- the breaker ---- */
+
+static void show_breaker(const call *self)
+{
+    unsigned open = 0;
+    if (!self->peer->has_metrics) return;
+    BUS_LIST_EACH(node, &self->peer->routes.all)
+    {
+        const bus_route *route = BUS_OWNER(node, bus_route, all);
+        bool same = strcmp(route->service, self->service) == 0 && strcmp(route->method, self->method) == 0;
+        open += same && bus_route_is_open(route);
+    }
+    metric_set(self->peer->metrics.breakers, open, self->service, self->method, NULL, NULL);
+}
+
+static void learn(call *self, mk_code code, bus_executed executed)
+{
+    bool changed = bus_route_answered(self->route, self->probe, code, executed, clock_mono_us());
+    self->probe = false;
+    if (changed) show_breaker(self);
 }
 
 /* ---- answers ---- */
@@ -175,6 +251,8 @@ void bus_calls_reply(bus_link *link, const bus_header *header, bus_slice body)
         return;
     }
     if (worth_moving(header) && move(one)) return;
+    learn(one, header->code, (bus_executed)header->executed);
+    if (rest(one, header)) return;
     char detail[129];
     bus_slice_copy(header->detail, detail, sizeof detail);
     finish(one, &(bus_reply){.code = mk_code_find(header->code)->code,
@@ -188,21 +266,28 @@ void bus_calls_reply(bus_link *link, const bus_header *header, bus_slice body)
 void bus_calls_expire(bus_peer_t *self)
 {
     uint64_t now = clock_mono_us();
-    for (bus_heap_node *node; (node = bus_heap_first(&self->deadlines)) && node->when_us <= now;)
-        finish_local(BUS_OWNER(node, call, deadline), MK_DEADLINE_EXCEEDED, BUS_EXECUTED_UNKNOWN);
+    for (bus_heap_node *node; (node = bus_heap_first(&self->deadlines)) && node->when_us <= now;) {
+        call *one = BUS_OWNER(node, call, deadline);
+        learn(one, MK_DEADLINE_EXCEEDED, BUS_EXECUTED_UNKNOWN);
+        finish_local(one, MK_DEADLINE_EXCEEDED, BUS_EXECUTED_UNKNOWN);
+    }
 }
 
 void bus_calls_tell(bus_peer_t *self)
 {
     for (bus_list *node; (node = bus_list_first(&self->refused));) {
         call *one = BUS_OWNER(node, call, link_node);
-        finish_local(one, one->refusal, BUS_EXECUTED_NO);
+        finish(one, &(bus_reply){.code = one->refusal,
+                                 .executed = BUS_EXECUTED_NO,
+                                 .retry_after_ms = one->retry_after_ms,
+                                 .detail = one->retry_after_ms ? "breaker" : ""});
     }
 }
 
 void bus_calls_free(bus_peer_t *self)
 {
     for (bus_list *node; (node = bus_list_pop(&self->refused));) call_free(BUS_OWNER(node, call, link_node));
+    for (bus_list *node; (node = bus_list_pop(&self->resting));) call_free(BUS_OWNER(node, call, link_node));
     for (int i = 0; i < BUS_LINKS; i++)
         for (bus_list *node; (node = bus_list_pop(&self->links[i].calls));) call_free(BUS_OWNER(node, call, link_node));
 }
@@ -214,11 +299,12 @@ static bool text_fits(const char *text, size_t max)
     return text && *text && strlen(text) <= max;
 }
 
-static mk_code check(const bus_request *request)
+static mk_code check(const bus_peer_t *self, const bus_request *request)
 {
     MK_ENSURE(text_fits(request->service, BUS_SERVICE_MAX), MK_BAD_REQUEST);
     MK_ENSURE(text_fits(request->method, BUS_METHOD_MAX), MK_BAD_REQUEST);
     MK_ENSURE(request->timeout_ms >= 1 && request->timeout_ms <= BUS_TIMEOUT_MAX_MS, MK_BAD_REQUEST);
+    MK_ENSURE(!request->broker || bus_link_named(self, request->broker), MK_BAD_REQUEST);
     MK_ENSURE(!request->idempotency_key || request->idempotency_key_size <= 32, MK_BAD_REQUEST);
     const char *trace = request->traceparent;
     MK_ENSURE(!trace || strlen(trace) == BUS_TRACEPARENT_SIZE, MK_BAD_REQUEST);
@@ -267,6 +353,7 @@ static call *call_new(bus_peer_t *self, const bus_request *request, bus_reply_fn
     one->id = ++self->last_id;
     one->started_us = clock_mono_us();
     one->repeatable = request->repeatable || request->idempotency_key;
+    if (request->broker) one->only = bus_link_named(self, request->broker);
     bus_slice_copy(bus_slice_text(request->service), one->service, sizeof one->service);
     bus_slice_copy(bus_slice_text(request->method), one->method, sizeof one->method);
     zmq_msg_init(&one->msg);
@@ -275,7 +362,6 @@ static call *call_new(bus_peer_t *self, const bus_request *request, bus_reply_fn
 
 static mk_code build(call *one, const bus_request *request)
 {
-    MK_TRY(check(request));
     if (!request->message) return build_first(one, request, (bus_slice){request->body, request->body_size});
     size_t size;
     uint8_t *packed = pb_pack(request->message, &size);
@@ -286,7 +372,7 @@ static mk_code build(call *one, const bus_request *request)
 
 static mk_code send_first(call *one)
 {
-    bus_link *link = best_link(one->peer, NULL);
+    bus_link *link = best_link(one, NULL);
     MK_ENSURE(link, MK_UNAVAILABLE);
     zmq_msg_t copy;
     zmq_msg_init(&copy);
@@ -296,6 +382,19 @@ static mk_code send_first(call *one)
     MK_ENSURE(sent != BUS_FULL, MK_BUSY);
     enter_link(one, link);
     return MK_OK;
+}
+
+/* UNAVAILABLE while the method's breaker is open; retry_after_ms: until somebody may try. */
+static mk_code enter_route(call *one, const bus_request *request)
+{
+    uint64_t now = one->started_us;
+    one->route = bus_routes_get(&one->peer->routes, one->service, one->method, request->shard);
+    route_entry entry = bus_route_enter(one->route, now);
+    one->probe = entry == ROUTE_PROBE;
+    if (entry != ROUTE_OPEN) return MK_OK;
+    uint64_t until = one->route->open_until_us;
+    one->retry_after_ms = until > now ? (uint32_t)((until - now) / 1000) + 1 : ROUTE_PAUSE_MIN_MS;
+    return MK_UNAVAILABLE;
 }
 
 static uint64_t refuse(call *one, mk_code code)
@@ -310,7 +409,9 @@ static uint64_t refuse(call *one, mk_code code)
 uint64_t bus_call(bus_peer_t *self, const bus_request *request, bus_reply_fn *fn, void *arg)
 {
     call *one = call_new(self, request, fn, arg);
-    mk_code code = build(one, request);
+    mk_code code = check(self, request);
+    if (code == MK_OK) code = enter_route(one, request);
+    if (code == MK_OK) code = build(one, request);
     if (code == MK_OK) code = send_first(one);
     if (code != MK_OK) return refuse(one, code);
     uint64_t deadline = one->started_us + request->timeout_ms * 1000ull;

@@ -34,23 +34,17 @@ static void set_state(bus_link *self, link_state state)
     tell_state(self->peer);
 }
 
-static void poll_end(bus_link *self, void *socket)
-{
-    zmq_pollitem_t item = {.socket = socket};
-    zloop_poller_end(self->peer->loop, &item);
-}
-
 /* What is still in the socket is thrown away: it may be sent again elsewhere, and must not arrive twice. */
 void link_close(bus_link *self)
 {
     int linger = self->peer->gone ? 1000 : 0;
     if (self->socket) {
-        poll_end(self, self->socket);
+        bus_poll_stop(&self->socket_poll);
         zmq_setsockopt(self->socket, ZMQ_LINGER, &linger, sizeof linger);
         zmq_close(self->socket);
     }
     if (self->watch) {
-        poll_end(self, self->watch);
+        bus_poll_stop(&self->watch_poll);
         zmq_close(self->watch);
     }
     self->socket = self->watch = NULL;
@@ -129,48 +123,46 @@ static void take(bus_link *self, zmq_msg_t *msg)
 }
 
 /* A handler may lose the link under us: the generation tells. */
-static int on_socket(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+static void on_socket(void *arg)
 {
     bus_link *self = arg;
     uint64_t generation = self->generation;
-    (void)loop;
-    (void)item;
     for (int i = 0; i < BURST && self->socket && self->generation == generation; i++) {
         zmq_msg_t msg;
         zmq_msg_init(&msg);
-        bool got = zmq_msg_recv(&msg, self->socket, ZMQ_DONTWAIT) >= 0;
+        bool got = bus_poll_recv(&self->socket_poll, &msg);
         if (got) take(self, &msg);
         zmq_msg_close(&msg);
         if (!got) break;
     }
-    return 0;
 }
 
-static int on_watch(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+static void on_watch(void *arg)
 {
     bus_link *self = arg;
     int event;
     uint32_t value;
-    (void)loop;
-    (void)item;
     while (self->watch && bus_socket_event(self->watch, &event, &value)) {
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
             self->heard_us = clock_mono_us();
             hello(self);
         } else {
-            (void)on_socket(loop, item, self); /* replies that came before the end */
+            on_socket(self); /* replies that came before the end */
             if (self->watch) lose(self);
         }
     }
-    return 0;
 }
 
 /* ---- opening ---- */
 
-static void poll_start(bus_link *self, void *socket, zloop_fn *fn)
+void link_init(bus_link *self, bus_peer_t *peer, const char *name, const char *endpoint, const char *key_path)
 {
-    zmq_pollitem_t item = {.socket = socket, .events = ZMQ_POLLIN};
-    if (zloop_poller(self->peer->loop, &item, fn, self) == 0) zloop_poller_set_tolerant(self->peer->loop, &item);
+    *self = (bus_link){.peer = peer, .name = name, .endpoint = endpoint, .key_path = key_path};
+    self->state = endpoint && *endpoint ? LINK_DOWN : LINK_UNUSED;
+    bus_poll_init(&self->socket_poll, peer->loop, on_socket, self);
+    bus_poll_init(&self->watch_poll, peer->loop, on_watch, self);
+    bus_list_init(&self->calls);
+    bus_outbox_init(&self->outbox);
 }
 
 /* The broker's public key is read anew, so that a rotation needs no restart. */
@@ -195,8 +187,8 @@ void link_open(bus_link *self)
     }
     self->heard_us = 0;
     set_state(self, LINK_CONNECTING);
-    poll_start(self, self->socket, on_socket);
-    poll_start(self, self->watch, on_watch);
+    bus_poll_start(&self->socket_poll, self->socket);
+    bus_poll_start(&self->watch_poll, self->watch);
 }
 
 /* ---- time ---- */
@@ -206,7 +198,7 @@ void link_tick(bus_link *self, uint64_t now_us)
     if (self->state == LINK_DOWN && now_us >= self->reopen_us) link_open(self);
     if (!self->socket || !self->heard_us) return;
     uint64_t limit = self->state == LINK_CONNECTING ? HANDSHAKE_US : LIVENESS_US;
-    if (now_us - self->heard_us >= limit) (void)on_socket(self->peer->loop, NULL, self); /* were we the slow one? */
+    if (now_us - self->heard_us >= limit) on_socket(self); /* were we the slow one? */
     if (!self->socket) return;
     if (now_us > self->heard_us && now_us - self->heard_us >= limit)
         lose(self);
@@ -225,6 +217,7 @@ bus_sent link_send_msg(bus_link *self, zmq_msg_t *msg)
         return BUS_GONE;
     }
     bus_sent sent = bus_outbox_send(&self->outbox, self->socket, no_body, msg);
+    bus_poll_sent(&self->socket_poll);
     if (sent == BUS_QUEUED) bus_alarm_at(&self->peer->flush, clock_mono_us() + 1000);
     if (sent == BUS_FULL) bus_drop(self->peer, "outbox_full");
     return sent;
@@ -239,5 +232,8 @@ bus_sent link_send(bus_link *self, bus_command command, const bus_header *header
 
 bool link_flush(bus_link *self)
 {
-    return self->socket && bus_outbox_flush(&self->outbox, self->socket, no_body) == BUS_QUEUED;
+    if (!self->socket) return false;
+    bus_sent sent = bus_outbox_flush(&self->outbox, self->socket, no_body);
+    bus_poll_sent(&self->socket_poll);
+    return sent == BUS_QUEUED;
 }

@@ -143,6 +143,8 @@ static void print_allowed(const conf_row *row, FILE *out)
         fprintf(out, "a number %lld to %lld", (long long)row->min, (long long)row->max);
     } else if (row->choices != NULL) {
         for (const char *p = row->choices; *p != '\0'; p++) fputs(*p == ' ' ? ", " : (char[]){*p, 0}, out);
+    } else if (row->is_right != NULL) {
+        fputs(row->form, out);
     } else {
         fprintf(out, "text of %lld to %lld bytes", (long long)row->min, (long long)row->max);
     }
@@ -197,7 +199,8 @@ static bool is_allowed(const conf_row *row, const char *text)
     }
     if (row->choices != NULL) return is_choice(row->choices, text);
     int64_t size = (int64_t)strlen(text);
-    return size >= row->min && size <= row->max && is_clean_text(text);
+    if (size < row->min || size > row->max || !is_clean_text(text)) return false;
+    return row->is_right == NULL || row->is_right(text);
 }
 
 static void check_slot(conf_t *self, const slot *s)

@@ -17,17 +17,23 @@ typedef enum conf_type { CONF_TEXT, CONF_NUMBER, CONF_FLAG } conf_type;
 typedef struct conf_row {
     const char *name; /* "bus.broker_a" */
     conf_type type;
-    void *value;          /* char ** (owned by conf), int64_t *, bool * */
-    const char *fallback; /* the default as text; NULL = must be given */
-    int64_t min, max;     /* CONF_NUMBER: inclusive range; CONF_TEXT: length */
-    bool reloadable;      /* taken over on SIGHUP */
-    const char *help;     /* one English line with the unit */
-    const char *choices;  /* CONF_TEXT: the allowed words, "debug info warn error"; NULL = any text */
+    void *value;                        /* char ** (owned by conf), int64_t *, bool * */
+    const char *fallback;               /* the default as text; NULL = must be given */
+    int64_t min, max;                   /* CONF_NUMBER: inclusive range; CONF_TEXT: length */
+    bool reloadable;                    /* taken over on SIGHUP */
+    const char *help;                   /* one English line with the unit */
+    const char *choices;                /* CONF_TEXT: the allowed words, "debug info warn error"; NULL = any text */
+    bool (*is_right)(const char *text); /* CONF_TEXT: NULL = any text */
+    const char *form;                   /* with is_right: what is allowed, in English */
 } conf_row;
 
 #define CONF_ROW_TEXT(name, var, fallback, help)                      \
     {                                                                 \
         (name), CONF_TEXT, &(var), (fallback), 0, 1024, false, (help) \
+    }
+#define CONF_ROW_FORM(name, var, fallback, is_right, form, help)                                \
+    {                                                                                           \
+        (name), CONF_TEXT, &(var), (fallback), 0, 1024, false, (help), NULL, (is_right), (form) \
     }
 #define CONF_ROW_NUMBER(name, var, fallback, min, max, help)                 \
     {                                                                        \

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -327,6 +328,13 @@ static void lock_down(void)
     setenv("ZSYS_SIGHANDLER", "false", 1); /* before czmq's first call */
 }
 
+/* Woken under load, a process then waits for its turn and finds more to do at once; with a core free it runs at once
+ * all the same. Before any thread is made, for they inherit it. Where it isn't allowed, all is as before. */
+static void let_others_finish(void)
+{
+    (void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+}
+
 static void refresh_log(void *arg)
 {
     daemon_t *self = arg;
@@ -395,6 +403,7 @@ daemon_t *daemon_new(const daemon_spec *spec, int argc, char **argv, int *ret_ex
     assert(self != NULL);
     self->program = spec->program;
     self->signal_fd = -1;
+    if (spec->serves_many) let_others_finish();
     conf_verb verb = load_settings(self, spec, argc, argv);
     if (verb == CONF_RUN) {
         open_log(self, spec->service);

@@ -21,6 +21,7 @@ typedef struct daemon_spec {
     const char *service;      /* "registry" */
     const conf_table *tables; /* the service's own settings and those of its libraries, e.g. bus_conf_table() */
     size_t table_count;
+    bool serves_many; /* gives up running the moment it is woken, for doing more at a time (docs/adr/0007) */
 } daemon_spec;
 
 /* Adds the common rows (log.level, ops.listen, drain.limit_s), loads settings, opens the log, blocks signals,

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 typedef struct key {
     uint32_t version;
     uint8_t bytes[KEYFILE_KEY_SIZE];
+    EVP_MAC_CTX *mac; /* keyed once: OpenSSL 3 spends more on finding the algorithm than on the hash */
 } ring_key;
 
 struct keyring {
@@ -34,6 +37,18 @@ static const char *file_fault(int fd)
     return NULL;
 }
 
+static EVP_MAC_CTX *make_mac(const uint8_t *key)
+{
+    char digest[] = "SHA256";
+    OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                           OSSL_PARAM_construct_end()};
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *made = EVP_MAC_CTX_new(hmac);
+    if (made == NULL || EVP_MAC_init(made, key, KEYFILE_KEY_SIZE, params) != 1) abort();
+    EVP_MAC_free(hmac);
+    return made;
+}
+
 static const char *parse_line(char *line, keyring_t *ring)
 {
     char *end;
@@ -44,6 +59,7 @@ static const char *parse_line(char *line, keyring_t *ring)
     ring_key *key = &ring->keys[ring->count];
     if (bytes_from_hex(end + 1, key->bytes, sizeof key->bytes) != MK_OK) return "a line is not 'VERSION HEX64'";
     key->version = (uint32_t)version;
+    key->mac = make_mac(key->bytes);
     ring->count++;
     return NULL;
 }
@@ -82,6 +98,7 @@ mk_code keyring_load(const char *path, keyring_t **ret_keys, const char **ret_wh
 void keyring_destroy(keyring_t **self_p)
 {
     if (*self_p == NULL) return;
+    for (unsigned i = 0; i < (*self_p)->count; i++) EVP_MAC_CTX_free((*self_p)->keys[i].mac);
     bytes_wipe(*self_p, sizeof **self_p);
     free(*self_p);
     *self_p = NULL;
@@ -92,12 +109,38 @@ uint32_t keyring_newest(const keyring_t *self)
     return self->keys[self->count - 1].version;
 }
 
-const uint8_t *keyring_key(const keyring_t *self, uint32_t version)
+uint32_t keyring_older(const keyring_t *self, uint32_t version)
+{
+    for (unsigned i = self->count; i > 0; i--) {
+        if (self->keys[i - 1].version < version) return self->keys[i - 1].version;
+    }
+    return 0;
+}
+
+static const ring_key *find_key(const keyring_t *self, uint32_t version)
 {
     for (unsigned i = 0; i < self->count; i++) {
-        if (self->keys[i].version == version) return self->keys[i].bytes;
+        if (self->keys[i].version == version) return &self->keys[i];
     }
     return NULL;
+}
+
+const uint8_t *keyring_key(const keyring_t *self, uint32_t version)
+{
+    const ring_key *key = find_key(self, version);
+    return key == NULL ? NULL : key->bytes;
+}
+
+mk_code keyring_mac(const keyring_t *self, uint32_t version, const uint8_t *data, size_t size,
+                    uint8_t out[KEYFILE_MAC_SIZE])
+{
+    const ring_key *key = find_key(self, version);
+    size_t made = 0;
+    MK_ENSURE(key != NULL, MK_NOT_FOUND);
+    bool ok = EVP_MAC_init(key->mac, NULL, 0, NULL) == 1 && EVP_MAC_update(key->mac, data, size) == 1 &&
+              EVP_MAC_final(key->mac, out, &made, KEYFILE_MAC_SIZE) == 1;
+    if (!ok || made != KEYFILE_MAC_SIZE) abort();
+    return MK_OK;
 }
 
 mk_code keyring_create(const char *path)

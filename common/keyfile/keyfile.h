@@ -8,7 +8,7 @@
 
 #include "common/base/code.h"
 
-enum { KEYFILE_KEY_SIZE = 32, KEYFILE_KEYS_MAX = 8 };
+enum { KEYFILE_KEY_SIZE = 32, KEYFILE_KEYS_MAX = 8, KEYFILE_MAC_SIZE = 32 };
 
 typedef struct keyring keyring_t;
 
@@ -18,9 +18,14 @@ mk_code keyring_load(const char *path, keyring_t **ret_keys, const char **ret_wh
 /* Wipes and frees. */
 void keyring_destroy(keyring_t **self_p);
 
-/* The newest version, and the 32 bytes of a version (NULL if it is not in the file). */
+/* The newest version, the next older than one (0: none), and the 32 bytes of one (NULL if it is not in the file). */
 uint32_t keyring_newest(const keyring_t *self);
+uint32_t keyring_older(const keyring_t *self, uint32_t version);
 const uint8_t *keyring_key(const keyring_t *self, uint32_t version);
+
+/* HMAC-SHA256 under a version's key, many times faster than from the key's bytes. NOT_FOUND: not in the file. */
+mk_code keyring_mac(const keyring_t *self, uint32_t version, const uint8_t *data, size_t size,
+                    uint8_t out[KEYFILE_MAC_SIZE]) MK_CHECKED;
 
 /* Makes a new file with one random key of version 1; CONFLICT if it exists. */
 mk_code keyring_create(const char *path) MK_CHECKED;

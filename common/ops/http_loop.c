@@ -112,6 +112,18 @@ static mk_code listen_tcp(const char *text, int *ret_fd)
     return MK_OK;
 }
 
+bool http_loop_is_local(const char *listen)
+{
+    char host[64];
+    const char *port;
+    struct in_addr four;
+    struct in6_addr six;
+    if (strncmp(listen, unix_prefix, sizeof unix_prefix - 1) == 0) return listen[sizeof unix_prefix - 1] != '\0';
+    if (!split_host(listen, host, sizeof host, &port)) return false;
+    if (inet_pton(AF_INET, host, &four) == 1) return ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
+    return inet_pton(AF_INET6, host, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+}
+
 static unsigned bound_port(int fd)
 {
     struct sockaddr_storage address = {.ss_family = AF_UNSPEC};

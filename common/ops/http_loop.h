@@ -6,6 +6,7 @@
 
 #include <czmq.h>
 #include <microhttpd.h>
+#include <stdbool.h>
 
 #include "common/base/code.h"
 
@@ -22,6 +23,9 @@ typedef struct http_loop_options {
 
 /* BAD_REQUEST: listen is malformed (host must be numeric); UNAVAILABLE: can't be bound, errno says why. */
 mk_code http_loop_new(zloop_t *loop, const http_loop_options *options, http_loop_t **ret_http) MK_CHECKED;
+
+/* Is this a form of `listen` that nobody outside this machine can reach: a unix socket, a numeric loopback address? */
+bool http_loop_is_local(const char *listen);
 
 /* Every suspended connection must have been resumed before (libmicrohttpd aborts otherwise). */
 void http_loop_destroy(http_loop_t **self_p);

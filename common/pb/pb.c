@@ -126,8 +126,10 @@ static mk_code check_message(const ProtobufCMessageDescriptor *type, wire_t wire
 mk_code pb_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t size,
                   ProtobufCMessage **ret_message)
 {
+    static const uint8_t nothing[1];
     unsigned fields = 0;
     MK_ENSURE(size <= PB_BODY_MAX, MK_TOO_LARGE);
+    if (size == 0) data = nothing; /* NULL then, and nothing may be added to that */
     MK_TRY(check_message(type, (wire_t){data, data + size}, 0, &fields));
     ProtobufCMessage *message = protobuf_c_message_unpack(type, NULL, size, data);
     MK_ENSURE(message != NULL, MK_BAD_REQUEST);

@@ -7,7 +7,7 @@
 #include "common/base/bytes.h"
 #include "common/pb/pb.h"
 
-enum { MAC_SIZE = BYTES_SHA256_SIZE, CLOCK_SLACK_MS = 2000 };
+enum { MAC_SIZE = KEYFILE_MAC_SIZE, CLOCK_SLACK_MS = 2000 };
 
 static const char prefix[] = "MYKEY-TICKET-1"; /* with its NUL */
 
@@ -15,13 +15,12 @@ static mk_code make_mac(const keyring_t *keys, uint32_t version, const uint8_t *
                         uint8_t out[MAC_SIZE])
 {
     uint8_t bytes[sizeof prefix + 4 + TICKET_MAX];
-    const uint8_t *key = keyring_key(keys, version);
-    MK_ENSURE(key != NULL && size <= TICKET_MAX, MK_TICKET_INVALID);
+    MK_ENSURE(size <= TICKET_MAX, MK_TICKET_INVALID);
     memcpy(bytes, prefix, sizeof prefix);
     for (unsigned i = 0; i < 4; i++) bytes[sizeof prefix + i] = (uint8_t)(version >> (24 - 8 * i));
     if (size > 0) memcpy(bytes + sizeof prefix + 4, body, size);
-    bytes_hmac_sha256(key, KEYFILE_KEY_SIZE, bytes, sizeof prefix + 4 + size, out);
-    return MK_OK;
+    mk_code code = keyring_mac(keys, version, bytes, sizeof prefix + 4 + size, out);
+    return code == MK_OK ? MK_OK : MK_TICKET_INVALID;
 }
 
 mk_code ticket_seal(const keyring_t *keys, const Mykey__TapTicket *ticket, uint8_t **ret_data, size_t *ret_size)

@@ -100,7 +100,7 @@ static bool receive_one(broker_t *self)
     zmq_msg_t id, msg, extra;
     zmq_msg_init(&id);
     zmq_msg_init(&msg);
-    bool got = zmq_msg_recv(&id, self->router, ZMQ_DONTWAIT) >= 0;
+    bool got = bus_poll_recv(&self->router_poll, &id);
     bool more = got && zmq_msg_more(&id) && zmq_msg_recv(&msg, self->router, ZMQ_DONTWAIT) >= 0;
     bool too_many = more && zmq_msg_more(&msg);
     for (bool left = too_many; left;) {
@@ -117,23 +117,17 @@ static bool receive_one(broker_t *self)
     return got;
 }
 
-static int on_router(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+static void on_router(void *arg)
 {
     broker_t *self = arg;
-    (void)loop;
-    (void)item;
     for (int i = 0; i < BURST && receive_one(self); i++) continue;
     settle(self);
-    return 0;
 }
 
-static int on_zap(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+static void on_zap(void *arg)
 {
     broker_t *self = arg;
-    (void)loop;
-    (void)item;
     zap_serve(&self->zap);
-    return 0;
 }
 
 static const char *handshake_reason(int event)
@@ -143,20 +137,17 @@ static const char *handshake_reason(int event)
                                                           : "other";
 }
 
-static int on_watch(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+static void on_watch(void *arg)
 {
     broker_t *self = arg;
     int event;
     uint32_t value;
-    (void)loop;
-    (void)item;
     for (int i = 0; i < BURST && bus_socket_event(self->watch, &event, &value); i++) {
         if (event == ZMQ_EVENT_DISCONNECTED)
             bus_alarm_at(&self->sweep, clock_mono_us() + SWEEP_DELAY_US);
         else
             metric_add(self->metrics.handshakes, 1, handshake_reason(event), NULL, NULL, NULL);
     }
-    return 0;
 }
 
 /* ---- liveness ---- */
@@ -320,22 +311,22 @@ static mk_code open_sockets(broker_t *self, const char **ret_what, const char **
     return MK_OK;
 }
 
-static void poll_socket(broker_t *self, void *socket, zloop_fn *fn)
+static void poll_socket(broker_t *self, bus_poll *poll, void *socket, bus_poll_fn *fn)
 {
-    zmq_pollitem_t item = {.socket = socket, .events = ZMQ_POLLIN};
-    if (zloop_poller(self->loop, &item, fn, self) == 0) zloop_poller_set_tolerant(self->loop, &item);
+    bus_poll_init(poll, self->loop, fn, self);
+    bus_poll_start(poll, socket);
 }
 
 static void start(broker_t *self, metrics_t *metrics)
 {
-    peers_init(&self->peers, self->router, (size_t)self->options.peers_max);
+    peers_init(&self->peers, &self->router_poll, (size_t)self->options.peers_max);
     broker_metrics_declare(self, metrics);
     bus_alarm_init(&self->expiry, self->loop, on_expiry, self);
     bus_alarm_init(&self->flush, self->loop, on_flush, self);
     bus_alarm_init(&self->sweep, self->loop, on_sweep, self);
-    poll_socket(self, self->router, on_router);
-    poll_socket(self, self->zap.socket, on_zap);
-    poll_socket(self, self->watch, on_watch);
+    poll_socket(self, &self->router_poll, self->router, on_router);
+    poll_socket(self, &self->zap_poll, self->zap.socket, on_zap);
+    poll_socket(self, &self->watch_poll, self->watch, on_watch);
     self->started_us = clock_mono_us();
     self->tick_due_us = self->started_us + TICK_MS * 1000;
     self->tick_timer = zloop_timer(self->loop, TICK_MS, 0, on_tick, self);
@@ -374,11 +365,10 @@ mk_code broker_new(zloop_t *loop, metrics_t *metrics, const broker_options *opti
     return code;
 }
 
-static void close_socket(broker_t *self, void **socket)
+static void close_socket(bus_poll *poll, void **socket)
 {
     if (!*socket) return;
-    zmq_pollitem_t item = {.socket = *socket};
-    zloop_poller_end(self->loop, &item);
+    bus_poll_stop(poll);
     zmq_close(*socket);
     *socket = NULL;
 }
@@ -395,9 +385,9 @@ void broker_destroy(broker_t **self_p)
         bus_alarm_stop(&self->sweep);
         peers_free(&self->peers);
     }
-    close_socket(self, &self->router);
-    close_socket(self, &self->watch);
-    close_socket(self, &self->zap.socket);
+    close_socket(&self->router_poll, &self->router);
+    close_socket(&self->watch_poll, &self->watch);
+    close_socket(&self->zap_poll, &self->zap.socket);
     if (self->context) zmq_ctx_term(self->context);
     acl_destroy(&self->acl);
     acl_names_destroy(&self->names);

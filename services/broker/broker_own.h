@@ -4,6 +4,7 @@
 #define MYKEY_BROKER_BROKER_OWN_H
 
 #include "common/bus/bus_heap.h"
+#include "common/bus/bus_poll.h"
 #include "services/broker/acl.h"
 #include "services/broker/broker.h"
 #include "services/broker/exchange.h"
@@ -20,6 +21,7 @@ struct broker {
     zloop_t *loop;
     broker_options options;
     void *context, *router, *watch;
+    bus_poll router_poll, watch_poll, zap_poll;
     zap_t zap;
     peers_t peers;
     acl_names_t *names;

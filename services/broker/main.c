@@ -65,7 +65,7 @@ static mk_code start(context *self, bus_key *key, const char **ret_what, const c
 int main(int argc, char **argv)
 {
     static const conf_table table = {rows, sizeof rows / sizeof *rows};
-    const daemon_spec spec = {"mykey-broker", "broker", &table, 1};
+    const daemon_spec spec = {"mykey-broker", "broker", &table, 1, .serves_many = true};
     int status = 0;
     context self = {daemon_new(&spec, argc, argv, &status), NULL};
     if (!self.daemon) return status;

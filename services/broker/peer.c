@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void peers_init(peers_t *self, void *socket, size_t max)
+void peers_init(peers_t *self, bus_poll *router, size_t max)
 {
-    *self = (peers_t){.socket = socket, .max = max};
+    *self = (peers_t){.router = router, .max = max};
     bus_map_init(&self->by_id);
     bus_list_init(&self->all);
     bus_list_init(&self->flush);
@@ -72,7 +72,8 @@ bus_sent peers_send(peers_t *self, peer_t *peer, bus_command command, const bus_
         self->dropped++;
         return BUS_FULL;
     }
-    bus_sent sent = bus_outbox_send(&peer->outbox, self->socket, (bus_slice){peer->id, peer->id_size}, &msg);
+    bus_sent sent = bus_outbox_send(&peer->outbox, self->router->socket, (bus_slice){peer->id, peer->id_size}, &msg);
+    bus_poll_sent(self->router);
     if (sent == BUS_QUEUED && !bus_list_linked(&peer->flush_link)) bus_list_push(&self->flush, &peer->flush_link);
     if (sent == BUS_FULL) self->dropped++;
     if (sent == BUS_GONE) peers_mark_gone(self, peer);
@@ -84,9 +85,10 @@ bool peers_flush(peers_t *self)
     BUS_LIST_EACH(node, &self->flush)
     {
         peer_t *peer = BUS_OWNER(node, peer_t, flush_link);
-        bus_sent sent = bus_outbox_flush(&peer->outbox, self->socket, (bus_slice){peer->id, peer->id_size});
+        bus_sent sent = bus_outbox_flush(&peer->outbox, self->router->socket, (bus_slice){peer->id, peer->id_size});
         if (sent == BUS_GONE) peers_mark_gone(self, peer);
         if (sent == BUS_SENT) bus_list_remove(node);
     }
+    bus_poll_sent(self->router);
     return !bus_list_empty(&self->flush);
 }

@@ -10,6 +10,7 @@
 #include "common/bus/bus_key.h"
 #include "common/bus/bus_list.h"
 #include "common/bus/bus_map.h"
+#include "common/bus/bus_poll.h"
 #include "common/bus/bus_socket.h"
 #include "services/broker/acl.h"
 
@@ -28,14 +29,14 @@ typedef struct peer {
 } peer_t;
 
 typedef struct peers {
-    void *socket;
+    bus_poll *router;
     bus_map by_id;
     bus_list all, flush, gone;
     size_t max;
     uint64_t dropped; /* messages that had to be thrown away */
 } peers_t;
 
-void peers_init(peers_t *self, void *socket, size_t max);
+void peers_init(peers_t *self, bus_poll *router, size_t max);
 void peers_free(peers_t *self);
 
 /* NULL: not seen before. */

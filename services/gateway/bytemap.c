@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/gateway/bytemap.h"
 
+#include "common/bus/bus_map.h"
+
+/* Seeded, over the whole key: zhashx makes its table larger with every look-up in a long chain, without end. */
 static size_t hash_key(const void *key)
 {
-    size_t hash;
-    memcpy(&hash, key, sizeof hash);
-    return hash;
+    return bus_hash(0, key, BYTEMAP_KEY_SIZE);
 }
 
 static int compare_keys(const void *a, const void *b)

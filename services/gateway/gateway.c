@@ -132,7 +132,6 @@ static int sweep(zloop_t *loop, int timer, void *arg)
 static mk_code load_files(gateway_t *self, const char **ret_what, const char **ret_why)
 {
     const gateway_settings *settings = self->settings;
-    MK_TRY(gateway_settings_check(settings, ret_what));
     *ret_what = "gateway.platform_terms_ja";
     MK_TRY(gateway_settings_read_terms(settings->platform_terms_ja, &self->platform_terms_ja));
     *ret_what = "gateway.platform_terms_en";

@@ -9,7 +9,8 @@ int main(int argc, char **argv)
     const daemon_spec spec = {.program = "mykey-gateway",
                               .service = "gateway",
                               .tables = tables,
-                              .table_count = sizeof tables / sizeof tables[0]};
+                              .table_count = sizeof tables / sizeof tables[0],
+                              .serves_many = true};
     int status = 2;
     const char *what = NULL, *why = NULL;
     gateway_t *gateway = NULL;

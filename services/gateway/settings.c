@@ -5,20 +5,49 @@
 #include <string.h>
 
 #include "common/base/text.h"
+#include "common/ops/http_loop.h"
 
 enum { TERMS_MAX = 4096 };
 
 static gateway_settings values;
 
+/* ---- what a text must look like ---- */
+
+static bool is_id(const char *text)
+{
+    return text_is_made_of(text, TEXT_ID, 0, 32);
+}
+
+static bool is_environment(const char *text)
+{
+    return text_is_made_of(text, TEXT_LOWER TEXT_DIGITS "-", 1, 16);
+}
+
+static bool is_origin(const char *text)
+{
+    return strncmp(text, "https://", 8) == 0 && text_is_made_of(text, TEXT_ID ":/._[]", 9, 128);
+}
+
+static bool is_version(const char *text)
+{
+    return strlen(text) >= 1 && strlen(text) <= 16;
+}
+
 static const conf_row rows[] = {
-    CONF_ROW_TEXT("gateway.listen", values.listen, NULL, "HTTP for the edge: unix:/path or host:port"),
-    CONF_ROW_TEXT("gateway.id", values.id, "", "name of this gateway at the edge, A-Z a-z 0-9 -; empty: the instance"),
-    CONF_ROW_TEXT("gateway.environment", values.environment, NULL, "signed in each statement: dev, prod (a-z 0-9 -)"),
-    CONF_ROW_TEXT("gateway.origin", values.origin, NULL, "signed in each statement: https://... of the edge"),
+    CONF_ROW_FORM("gateway.listen", values.listen, NULL, http_loop_is_local,
+                  "unix:/path, or 127.x.y.z:port or [::1]:port; edges on other hosts come through TLS "
+                  "(deploy/haproxy/README.md)",
+                  "HTTP for the edges of this host"),
+    CONF_ROW_FORM("gateway.id", values.id, "", is_id, "0 to 32 of A-Z a-z 0-9 -",
+                  "name of this gateway at the edge; empty: the instance"),
+    CONF_ROW_FORM("gateway.environment", values.environment, NULL, is_environment, "1 to 16 of a-z 0-9 -",
+                  "signed in each statement: dev, prod"),
+    CONF_ROW_FORM("gateway.origin", values.origin, NULL, is_origin, "https:// and a host, 9 to 128 bytes",
+                  "signed in each statement: where terminals reach the edge"),
     CONF_ROW_TEXT("gateway.edge_secret_file", values.edge_secret_file, NULL,
                   "file with the edge's secret: its map file or the bare secret"),
-    CONF_ROW_TEXT("gateway.platform_terms_version", values.platform_terms_version, NULL,
-                  "version of the terms of a MyKey ID, 1 to 16 characters"),
+    CONF_ROW_FORM("gateway.platform_terms_version", values.platform_terms_version, NULL, is_version, "1 to 16 bytes",
+                  "version of the terms of a MyKey ID"),
     CONF_ROW_TEXT("gateway.platform_terms_ja", values.platform_terms_ja, NULL,
                   "file with the terms in Japanese, UTF-8, at most 4096 bytes"),
     CONF_ROW_TEXT("gateway.platform_terms_en", values.platform_terms_en, NULL,
@@ -51,20 +80,6 @@ conf_table gateway_settings_table(void)
 const gateway_settings *gateway_settings_get(void)
 {
     return &values;
-}
-
-mk_code gateway_settings_check(const gateway_settings *self, const char **ret_name)
-{
-    *ret_name = "gateway.id";
-    MK_ENSURE(text_is_made_of(self->id, TEXT_ID, 0, 32), MK_BAD_REQUEST);
-    *ret_name = "gateway.environment";
-    MK_ENSURE(text_is_made_of(self->environment, TEXT_LOWER TEXT_DIGITS "-", 1, 16), MK_BAD_REQUEST);
-    *ret_name = "gateway.origin";
-    MK_ENSURE(strncmp(self->origin, "https://", 8) == 0, MK_BAD_REQUEST);
-    MK_ENSURE(text_is_made_of(self->origin, TEXT_ID ":/._[]", 9, 128), MK_BAD_REQUEST);
-    *ret_name = "gateway.platform_terms_version";
-    MK_ENSURE(strlen(self->platform_terms_version) >= 1 && strlen(self->platform_terms_version) <= 16, MK_BAD_REQUEST);
-    return MK_OK;
 }
 
 mk_code gateway_settings_read_terms(const char *path, char **ret_text)

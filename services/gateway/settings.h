@@ -19,10 +19,6 @@ typedef struct gateway_settings {
 conf_table gateway_settings_table(void);
 const gateway_settings *gateway_settings_get(void);
 
-/* What a row alone can't say: ids and origin in the form that a statement takes. BAD_REQUEST: *ret_name is the setting.
- */
-mk_code gateway_settings_check(const gateway_settings *self, const char **ret_name) MK_CHECKED;
-
 /* The platform's terms: a UTF-8 text of 1 to 4096 bytes, read whole. *ret_text is malloc'ed. */
 mk_code gateway_settings_read_terms(const char *path, char **ret_text) MK_CHECKED;
 

@@ -149,10 +149,18 @@ void crl_files_open(const char *folder, crl_files_t *out)
 {
     listing found;
     out->count = 0;
-    if (!list_folder(folder, ".crl", &found)) return;
+    out->why = NULL;
+    if (!list_folder(folder, ".crl", &found)) {
+        out->why = "the folder can't be read, or holds more than 64 lists";
+        return;
+    }
+    if (found.count > WIRE_CRLS_MAX) out->why = "more than 16 lists: the first 16 are read";
     for (size_t i = 0; i < found.count && out->count < WIRE_CRLS_MAX; i++) {
         int fd = open_in(folder, found.names[i]);
-        if (fd < 0) continue;
+        if (fd < 0) {
+            out->why = "a list can't be opened";
+            continue;
+        }
         memcpy(out->names[out->count], found.names[i], ANCHORS_NAME_SIZE);
         out->fds[out->count++] = fd;
     }

@@ -32,9 +32,10 @@ typedef struct crl_files {
     size_t count;
     int fds[WIRE_CRLS_MAX];
     char names[WIRE_CRLS_MAX][ANCHORS_NAME_SIZE];
+    const char *why; /* why some are left out, NULL if none is. Static */
 } crl_files_t;
 
-/* Opens the *.crl files of folder, in the order of their names. A file that can't be opened is left out. */
+/* Opens the *.crl files of folder, in the order of their names; what can't be opened is left out. */
 void crl_files_open(const char *folder, crl_files_t *out);
 void crl_files_close(crl_files_t *files);
 

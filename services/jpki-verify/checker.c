@@ -112,15 +112,19 @@ static void drop_late(checker_t *self, uint64_t now_ms)
 static bool is_fresh(const child_t *child, int64_t now_s)
 {
     for (uint32_t i = 0; child->is_ready && i < child->ready.root_count; i++) {
-        const wire_root *root = &child->ready.roots[i];
-        if (root->has_list && now_s <= root->next_update && now_s <= root->not_after) return true;
+        if (child_has_fresh_list(child, i, now_s) && now_s <= child->ready.roots[i].not_after) return true;
     }
     return false;
 }
 
+static int64_t wall_s(void)
+{
+    return (int64_t)(clock_wall_ms() / 1000);
+}
+
 static void tell_state(checker_t *self)
 {
-    bool fresh = is_fresh(&self->current, (int64_t)(clock_wall_ms() / 1000));
+    bool fresh = is_fresh(&self->current, wall_s());
     self->options.on_state(self->current.is_ready, fresh, self->options.arg);
 }
 
@@ -167,9 +171,16 @@ static void start_candidate(checker_t *self)
         start_later(self);
         return;
     }
+    const char *why = self->candidate.lists.why;
+    if (why != NULL) log_warn("revocation_list_ignored", LOG_TEXT(DETAIL, why));
     zmq_pollitem_t item = {.fd = self->candidate.fd, .events = ZMQ_POLLIN};
     zloop_poller(self->loop, &item, on_child, self);
     zloop_poller_set_tolerant(self->loop, &item); /* else its end, which is an error, would never be told */
+}
+
+static bool is_starting(const checker_t *self)
+{
+    return child_is_running(&self->candidate) || self->start_timer >= 0;
 }
 
 static int on_start_timer(zloop_t *loop, int timer, void *arg)
@@ -199,12 +210,13 @@ static const char *exit_text(int status)
     }
 }
 
-static void bury(checker_t *self, child_t *child)
+/* why: what it is ended for, NULL when it has died by itself. */
+static void bury(checker_t *self, child_t *child, const char *why)
 {
     pid_t pid = child->pid;
     bool was_current = child == &self->current;
     int status = forget(self, child);
-    const char *why = WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : exit_text(WEXITSTATUS(status));
+    if (why == NULL) why = WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : exit_text(WEXITSTATUS(status));
     log_error("parser_died", LOG_NUMBER(PID, pid), LOG_TEXT(DETAIL, why));
     if (was_current) {
         blame_first(self);
@@ -239,7 +251,7 @@ static void on_ready(checker_t *self)
 {
     self->candidate.is_ready = true;
     log_lists(&self->candidate, self->refused_lists);
-    if (self->current.is_ready && !child_is_as_good(&self->candidate, &self->current)) {
+    if (self->current.is_ready && !child_is_as_good(&self->candidate, &self->current, wall_s())) {
         log_warn("revocation_kept", LOG_TEXT(DETAIL, "the new lists are worse than those in use"));
         (void)forget(self, &self->candidate);
         return;
@@ -266,7 +278,7 @@ static bool on_verdict(checker_t *self, const wire_verdict *verdict)
 {
     job *first = zlist_first(self->flight);
     if (first == NULL || !is_sound(verdict) || verdict->id != first->request.id) return false;
-    self->failures = 0;
+    if (!is_starting(self)) self->failures = 0;
     zlist_pop(self->flight);
     finish(first, &(checker_answer){.check = verdict->check,
                                     .issuer = {verdict->issuer, verdict->issuer_size},
@@ -274,7 +286,7 @@ static bool on_verdict(checker_t *self, const wire_verdict *verdict)
     return true;
 }
 
-typedef enum packet { PACKET_NONE, PACKET_TAKEN, PACKET_WRONG } packet;
+typedef enum packet { PACKET_NONE, PACKET_TAKEN, PACKET_WRONG, PACKET_END } packet;
 
 static packet read_packet(checker_t *self, child_t *child)
 {
@@ -285,7 +297,8 @@ static packet read_packet(checker_t *self, child_t *child)
     ssize_t size = recv(child->fd, &data, sizeof data, MSG_DONTWAIT);
     /* A parser that died with requests unread resets the connection: said once, before the answers that it still gave.
      */
-    if (size < 0) return errno == EAGAIN || errno == EINTR || errno == ECONNRESET ? PACKET_NONE : PACKET_WRONG;
+    if (size < 0) return errno == EAGAIN || errno == EINTR || errno == ECONNRESET ? PACKET_NONE : PACKET_END;
+    if (size == 0) return PACKET_END;
     if (child->is_ready) {
         bool right = size == sizeof data.verdict && on_verdict(self, &data.verdict);
         return right ? PACKET_TAKEN : PACKET_WRONG;
@@ -304,7 +317,8 @@ static int on_child(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     if (item->fd != child->fd) return 0;
     packet got = read_packet(self, child);
     while (got == PACKET_TAKEN && zlist_size(self->flight) > 0) got = read_packet(self, child);
-    if (got == PACKET_WRONG) bury(self, child);
+    if (got == PACKET_WRONG) bury(self, child, "said what no parser says: it is of another version or was taken over");
+    if (got == PACKET_END) bury(self, child, NULL);
     pump(self);
     return 0;
 }
@@ -314,9 +328,10 @@ static int on_child(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 static void end_hanging(checker_t *self, uint64_t now_ms)
 {
     job *first = zlist_first(self->flight);
-    if (first != NULL && now_ms - first->sent_ms > HANG_MS) bury(self, &self->current);
+    if (first != NULL && now_ms - first->sent_ms > HANG_MS) bury(self, &self->current, "didn't answer in 2 s");
     bool loading = child_is_running(&self->candidate);
-    if (loading && now_ms - self->candidate.started_ms > LOAD_MS) bury(self, &self->candidate);
+    if (loading && now_ms - self->candidate.started_ms > LOAD_MS)
+        bury(self, &self->candidate, "didn't read the lists in 60 s");
 }
 
 static int on_tick(zloop_t *loop, int timer, void *arg)
@@ -326,8 +341,8 @@ static int on_tick(zloop_t *loop, int timer, void *arg)
     uint64_t now_ms = clock_mono_ms();
     end_hanging(self, now_ms);
     drop_late(self, now_ms);
-    bool idle = !child_is_running(&self->candidate) && self->start_timer < 0;
-    if (idle && crl_files_fingerprint(self->options.crl_folder) != self->fingerprint) start_candidate(self);
+    if (!is_starting(self) && crl_files_fingerprint(self->options.crl_folder) != self->fingerprint)
+        start_candidate(self);
     tell_state(self);
     return 0;
 }

@@ -142,12 +142,19 @@ bool child_send(child_t *self, const wire_request *request)
 
 /* ---- comparing ---- */
 
-bool child_is_as_good(const child_t *self, const child_t *other)
+bool child_has_fresh_list(const child_t *self, uint32_t root, int64_t now_s)
+{
+    const wire_root *one = &self->ready.roots[root];
+    return one->has_list && now_s <= one->next_update;
+}
+
+bool child_is_as_good(const child_t *self, const child_t *other, int64_t now_s)
 {
     if (self->ready.root_count != other->ready.root_count) return false;
     for (uint32_t i = 0; i < self->ready.root_count; i++) {
         const wire_root *mine = &self->ready.roots[i], *theirs = &other->ready.roots[i];
-        if (theirs->has_list && (!mine->has_list || mine->this_update < theirs->this_update)) return false;
+        if (!mine->has_list && child_has_fresh_list(other, i, now_s)) return false;
+        if (mine->has_list && theirs->has_list && mine->this_update < theirs->this_update) return false;
     }
     return true;
 }

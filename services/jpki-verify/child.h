@@ -11,7 +11,7 @@
 
 typedef struct child {
     pid_t pid;
-    int fd; /* our end of the socket pair, non-blocking; -1 = none */
+    int fd; /* our end of the socket pair; -1 = none */
     bool is_ready;
     uint64_t started_ms; /* clock_mono_ms */
     wire_ready ready;
@@ -33,7 +33,12 @@ bool child_is_running(const child_t *self);
 /* Sends one VERIFY. false: not now, or it is gone (the reader will notice). */
 bool child_send(child_t *self, const wire_request *request);
 
-/* Is its trust data at least as good as the other's: the same roots, each with a list that is not older? */
-bool child_is_as_good(const child_t *self, const child_t *other);
+/* Has this root (a number below ready.root_count) a list that has not ended? */
+bool child_has_fresh_list(const child_t *self, uint32_t root, int64_t now_s);
+
+/* Is its trust data at least as good as the other's: the same roots, a list for each that has a fresh one there, none
+ * older? A list that has ended is worth nothing: losing that of one root must not keep the others from being renewed.
+ */
+bool child_is_as_good(const child_t *self, const child_t *other, int64_t now_s);
 
 #endif

@@ -157,13 +157,49 @@ bool der_time(der_t *in, int64_t *ret_seconds)
 
 /* ---- structure ---- */
 
+static bool is_bits(der_t content)
+{
+    if (content.size == 0 || content.data[0] > 7) return false;
+    uint8_t last = content.size == 1 ? 0xFF : content.data[content.size - 1];
+    return (last & ((1u << content.data[0]) - 1)) == 0;
+}
+
+/* A primitive element of a universal type has the content of that type. Texts: only their sizes. */
+static bool is_primitive(der_t element, uint8_t tag, der_t content)
+{
+    int64_t moment;
+    switch (tag) {
+    case DER_BOOLEAN: return content.size == 1 && (content.data[0] == 0x00 || content.data[0] == 0xFF);
+    case DER_INTEGER: return der_integer(&element, &content);
+    case DER_ENUMERATED: return content.size > 0 && (content.size == 1 || content.data[0] != 0);
+    case DER_BITS: return is_bits(content);
+    case DER_NULL: return content.size == 0;
+    case DER_OID: return der_oid(&element, &content);
+    case DER_UTC_TIME:
+    case DER_GENERALIZED_TIME: return der_time(&element, &moment);
+    case DER_UNIVERSAL: return content.size % 4 == 0;
+    case DER_BMP: return content.size % 2 == 0;
+    case DER_OCTETS:
+    case DER_UTF8:
+    case DER_NUMERIC:
+    case DER_PRINTABLE:
+    case DER_T61:
+    case DER_IA5:
+    case DER_VISIBLE: return true;
+    default: return (tag & DER_CONTEXT(0)) != 0;
+    }
+}
+
 static bool well_formed(der_t in, int depth)
 {
     uint8_t tag;
     der_t content;
     while (in.size > 0) {
+        der_t element = in;
         if (!der_next(&in, &tag, &content)) return false;
-        if ((tag & 0x20) != 0 && (depth == 0 || !well_formed(content, depth - 1))) return false;
+        bool is_list = tag == DER_SEQUENCE || tag == DER_SET || (tag & DER_CONTEXT_LIST(0)) == DER_CONTEXT_LIST(0);
+        if (is_list && (depth == 0 || !well_formed(content, depth - 1))) return false;
+        if (!is_list && !is_primitive(element, tag, content)) return false;
     }
     return true;
 }

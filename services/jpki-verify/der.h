@@ -22,11 +22,17 @@ enum {
     DER_OCTETS = 0x04,
     DER_NULL = 0x05,
     DER_OID = 0x06,
+    DER_ENUMERATED = 0x0A,
     DER_UTF8 = 0x0C,
+    DER_NUMERIC = 0x12,
     DER_PRINTABLE = 0x13,
+    DER_T61 = 0x14,
     DER_IA5 = 0x16,
     DER_UTC_TIME = 0x17,
     DER_GENERALIZED_TIME = 0x18,
+    DER_VISIBLE = 0x1A,
+    DER_UNIVERSAL = 0x1C,
+    DER_BMP = 0x1E,
     DER_SEQUENCE = 0x30,
     DER_SET = 0x31,
 };
@@ -65,7 +71,7 @@ DER_CHECKED bool der_optional_true(der_t *in, bool *ret_value);
 /* UTCTime until 2049, GeneralizedTime from 2050, both to the second in Z: seconds since the Unix epoch. */
 DER_CHECKED bool der_time(der_t *in, int64_t *ret_seconds);
 
-/* A sequence of well-formed elements, at most eight levels deep. */
+/* A sequence of well-formed elements of types that are known, at most eight levels deep. */
 DER_CHECKED bool der_well_formed(der_t in);
 
 /* Name: one attribute in each RDN; PrintableString, UTF8String or IA5String within their alphabets. */

@@ -20,7 +20,8 @@ static const conf_row rows[] = {
 int main(int argc, char **argv)
 {
     const conf_table tables[] = {bus_conf_table(), {rows, sizeof rows / sizeof *rows}};
-    const daemon_spec spec = {"mykey-jpki-verify", "jpki-verify", tables, sizeof tables / sizeof *tables};
+    const daemon_spec spec = {"mykey-jpki-verify", "jpki-verify", tables, sizeof tables / sizeof *tables,
+                              .serves_many = true};
     int status = 1;
     service_t *service = NULL;
     daemon_t *daemon = daemon_new(&spec, argc, argv, &status);

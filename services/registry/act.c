@@ -35,3 +35,12 @@ void act_add(call_t *call, params_t *params)
     params_text(params, call->ticket->audience);
     act_add_request(call, params);
 }
+
+mk_code act_start(call_t *call, statement_id statement, call_rows_fn *on_rows)
+{
+    MK_TRY(call_check_object(call, NULL));
+    params_t params = {.count = 0};
+    act_add(call, &params);
+    call_query(call, statement, params.list, on_rows);
+    return MK_OK;
+}

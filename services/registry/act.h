@@ -12,4 +12,7 @@ void act_add_request(call_t *call, params_t *params);
 /* Credential, operator (the ticket's audience), and the two hashes. */
 void act_add(call_t *call, params_t *params);
 
+/* Starts an act whose ticket binds nothing more (no object): that statement with act_add's parameters. */
+mk_code act_start(call_t *call, statement_id statement, call_rows_fn *on_rows) MK_CHECKED;
+
 #endif

@@ -17,8 +17,6 @@ enum { DAY_SIZE = 10, HEX_SIZE = 32, LINE_SIZE = DAY_SIZE + 1 + HEX_SIZE + 1, RE
 
 struct deletion_log {
     char *path;
-    int fd;
-    bool torn; /* the last line may lack its end */
 };
 
 struct deletion_reader {
@@ -47,22 +45,25 @@ static void sync_directory(const char *path)
     free(copy);
 }
 
+static int open_file(const char *path)
+{
+    struct stat info;
+    int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (fd < 0) return -1;
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) return fd;
+    close(fd);
+    return -1;
+}
+
 mk_code deletion_log_open(const char *path, deletion_log_t **ret_log)
 {
-    int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    struct stat info;
+    int fd = open_file(path);
     MK_ENSURE(fd >= 0, MK_UNAVAILABLE);
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        close(fd);
-        return MK_UNAVAILABLE;
-    }
-    sync_directory(path);
+    close(fd);
     deletion_log_t *self = calloc(1, sizeof *self);
     if (self == NULL) abort();
     self->path = strdup(path);
     if (self->path == NULL) abort();
-    self->fd = fd;
-    self->torn = ends_torn(fd);
     *ret_log = self;
     return MK_OK;
 }
@@ -70,7 +71,6 @@ mk_code deletion_log_open(const char *path, deletion_log_t **ret_log)
 void deletion_log_close(deletion_log_t **self_p)
 {
     if (*self_p == NULL) return;
-    close((*self_p)->fd);
     free((*self_p)->path);
     free(*self_p);
     *self_p = NULL;
@@ -81,6 +81,16 @@ const char *deletion_log_path(const deletion_log_t *self)
     return self->path;
 }
 
+/* One write with O_APPEND: lines of several processes don't mix. A line that was torn before is ended first. */
+static mk_code write_line(int fd, const char *line)
+{
+    const char *from = ends_torn(fd) ? line : line + 1;
+    ssize_t size = (ssize_t)strlen(from);
+    MK_ENSURE(write(fd, from, (size_t)size) == size, MK_UNAVAILABLE);
+    return fdatasync(fd) == 0 ? MK_OK : MK_UNAVAILABLE;
+}
+
+/* Opened each time: whoever cuts the log puts another file in its place. */
 mk_code deletion_log_append(deletion_log_t *self, const uint8_t holder[16])
 {
     char line[1 + LINE_SIZE + 1] = "\n";
@@ -91,14 +101,12 @@ mk_code deletion_log_append(deletion_log_t *self, const uint8_t holder[16])
     line[1 + DAY_SIZE] = ' ';
     bytes_to_hex(holder, 16, line + 1 + DAY_SIZE + 1);
     line[LINE_SIZE] = '\n';
-    /* One write with O_APPEND: lines of several processes don't mix. */
-    const char *from = self->torn ? line : line + 1;
-    ssize_t size = self->torn ? LINE_SIZE + 1 : LINE_SIZE;
-    self->torn = true;
-    MK_ENSURE(write(self->fd, from, (size_t)size) == size, MK_UNAVAILABLE);
-    MK_ENSURE(fdatasync(self->fd) == 0, MK_UNAVAILABLE);
-    self->torn = false;
-    return MK_OK;
+    int fd = open_file(self->path);
+    MK_ENSURE(fd >= 0, MK_UNAVAILABLE);
+    mk_code code = write_line(fd, line);
+    close(fd);
+    if (code == MK_OK) sync_directory(self->path);
+    return code;
 }
 
 mk_code deletion_reader_open(const deletion_log_t *log, deletion_reader_t **ret_reader)

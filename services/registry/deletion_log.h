@@ -12,7 +12,7 @@
 
 typedef struct deletion_log deletion_log_t;
 
-/* Opens for appending, made with mode 0600 if missing. UNAVAILABLE. */
+/* Can be opened for appending, made with mode 0600 if missing. UNAVAILABLE. */
 mk_code deletion_log_open(const char *path, deletion_log_t **ret_log) MK_CHECKED;
 void deletion_log_close(deletion_log_t **self_p);
 const char *deletion_log_path(const deletion_log_t *self);

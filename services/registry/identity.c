@@ -21,10 +21,10 @@ static db_array_t *make_candidates(void)
     return candidates;
 }
 
-static void hash_suspend_code(const registry_t *registry, uint32_t version, const char *code, uint8_t out[32])
+/* NOT_FOUND: no such version of the key. */
+static mk_code hash_suspend_code(const registry_t *registry, uint32_t version, const char *code, uint8_t out[32])
 {
-    const uint8_t *key = keyring_key(registry->suspend_keys, version);
-    bytes_hmac_sha256(key, KEYFILE_KEY_SIZE, (const uint8_t *)code, IDENT_SUSPEND_SIZE, out);
+    return keyring_mac(registry->suspend_keys, version, (const uint8_t *)code, IDENT_SUSPEND_SIZE, out);
 }
 
 /* ---- create ---- */
@@ -54,7 +54,7 @@ mk_code create_id_start(call_t *call)
     uint8_t holder[16], suspend_hash[32];
     bytes_random(holder, sizeof holder);
     ident_make_suspend_code(call->text);
-    hash_suspend_code(call->registry, keyring_newest(call->registry->suspend_keys), call->text, suspend_hash);
+    MK_TRY(hash_suspend_code(call->registry, keyring_newest(call->registry->suspend_keys), call->text, suspend_hash));
     db_array_t *candidates = make_candidates();
     params_t params = {.count = 0};
     params_bytes(&params, call->ticket->credential_id.data, call->ticket->credential_id.len);
@@ -115,20 +115,13 @@ static void on_delete_failed(call_t *call)
     replay_soon(call->registry->replay);
 }
 
-static void on_deleted(call_t *call, const PGresult *rows)
-{
-    (void)rows;
-    Mykey__Registry__DeleteIdReply reply = MYKEY__REGISTRY__DELETE_ID_REPLY__INIT;
-    call_reply(call, MK_OK, &reply.base);
-}
-
 /* The log is written before the row is removed: whatever dies in between, the deletion is carried out. */
 static void on_delete_checked(call_t *call, const PGresult *rows)
 {
     size_t size;
     const uint8_t *holder = db_bytes(rows, 0, 1, &size);
     if (size != 16) {
-        on_deleted(call, rows);
+        call_reply(call, MK_OK, NULL);
         return;
     }
     if (deletion_log_append(call->registry->deletions, holder) != MK_OK) {
@@ -140,41 +133,19 @@ static void on_delete_checked(call_t *call, const PGresult *rows)
     params_bytes(&params, holder, size);
     act_add_request(call, &params);
     call->on_failed = on_delete_failed;
-    call_query(call, STATEMENT_DELETE_HOLDER, params.list, on_deleted);
+    call_query(call, STATEMENT_DELETE_HOLDER, params.list, NULL);
 }
 
 mk_code delete_id_start(call_t *call)
 {
-    MK_TRY(call_check_object(call, NULL));
-    params_t params = {.count = 0};
-    act_add(call, &params);
-    call_query(call, STATEMENT_DELETE_CHECK, params.list, on_delete_checked);
-    return MK_OK;
+    return act_start(call, STATEMENT_DELETE_CHECK, on_delete_checked);
 }
 
 /* ---- suspend, resume ---- */
 
-static void on_resumed(call_t *call, const PGresult *rows)
-{
-    (void)rows;
-    Mykey__Registry__ResumeIdReply reply = MYKEY__REGISTRY__RESUME_ID_REPLY__INIT;
-    call_reply(call, MK_OK, &reply.base);
-}
-
 mk_code resume_id_start(call_t *call)
 {
-    MK_TRY(call_check_object(call, NULL));
-    params_t params = {.count = 0};
-    act_add(call, &params);
-    call_query(call, STATEMENT_RESUME_ID, params.list, on_resumed);
-    return MK_OK;
-}
-
-static void on_suspended(call_t *call, const PGresult *rows)
-{
-    (void)rows;
-    Mykey__Registry__SuspendReply reply = MYKEY__REGISTRY__SUSPEND_REPLY__INIT;
-    call_reply(call, MK_OK, &reply.base);
+    return act_start(call, STATEMENT_RESUME_ID, NULL);
 }
 
 /* Someone is guessing, or a clerk needs help: both are for people to look at. */
@@ -190,11 +161,10 @@ mk_code suspend_start(call_t *call)
     char code[IDENT_SUSPEND_SIZE + 1];
     MK_ENSURE(ident_read_suspend_code(or_empty(request->suspend_code), code) == MK_OK, MK_SUSPEND_CODE_WRONG);
     db_array_t *hashes = db_array_new(DB_ARRAY_BYTEA);
-    uint32_t newest = keyring_newest(call->registry->suspend_keys);
-    for (uint32_t version = newest; version > 0 && newest - version < KEYFILE_KEYS_MAX; version--) {
+    const keyring_t *keys = call->registry->suspend_keys;
+    for (uint32_t version = keyring_newest(keys); version > 0; version = keyring_older(keys, version)) {
         uint8_t hash[32];
-        if (keyring_key(call->registry->suspend_keys, version) == NULL) continue;
-        hash_suspend_code(call->registry, version, code, hash);
+        if (hash_suspend_code(call->registry, version, code, hash) != MK_OK) continue; /* each is in the file */
         db_array_add(hashes, hash, sizeof hash);
     }
     bytes_wipe(code, sizeof code);
@@ -203,7 +173,7 @@ mk_code suspend_start(call_t *call)
     params_text(&params, request->terminal_id);
     params_array(&params, hashes);
     call->on_failed = on_suspend_failed;
-    call_query(call, STATEMENT_SUSPEND, params.list, on_suspended);
+    call_query(call, STATEMENT_SUSPEND, params.list, NULL);
     db_array_destroy(&hashes);
     return MK_OK;
 }

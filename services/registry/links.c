@@ -78,11 +78,7 @@ static void on_unlinked(call_t *call, const PGresult *rows)
 
 mk_code unlink_start(call_t *call)
 {
-    MK_TRY(call_check_object(call, NULL));
-    params_t params = {.count = 0};
-    act_add(call, &params);
-    call_query(call, STATEMENT_UNLINK, params.list, on_unlinked);
-    return MK_OK;
+    return act_start(call, STATEMENT_UNLINK, on_unlinked);
 }
 
 static void on_withdrawn(call_t *call, const PGresult *rows)
@@ -95,11 +91,7 @@ static void on_withdrawn(call_t *call, const PGresult *rows)
 
 mk_code withdraw_consent_start(call_t *call)
 {
-    MK_TRY(call_check_object(call, NULL));
-    params_t params = {.count = 0};
-    act_add(call, &params);
-    call_query(call, STATEMENT_WITHDRAW_CONSENT, params.list, on_withdrawn);
-    return MK_OK;
+    return act_start(call, STATEMENT_WITHDRAW_CONSENT, on_withdrawn);
 }
 
 /* ---- undo ---- */

@@ -56,7 +56,7 @@ static mk_code start(program *self, const char **ret_why)
 int main(int argc, char **argv)
 {
     conf_table tables[] = {bus_conf_table(), registry_conf_table()};
-    daemon_spec spec = {"mykey-registry", "registry", tables, sizeof tables / sizeof tables[0]};
+    daemon_spec spec = {"mykey-registry", "registry", tables, sizeof tables / sizeof tables[0], .serves_many = true};
     program self = {0};
     const char *why = "";
     int status = 2;

@@ -57,13 +57,13 @@ REGISTRY_METHODS(METHOD_HANDLER)
 #undef METHOD_HANDLER
 
 #define METHOD_ROW(name, start, request, from, to) {#name, handle_##name, &mykey__registry__##request##__descriptor},
+static const bus_method methods[] = {REGISTRY_METHODS(METHOD_ROW)};
+#undef METHOD_ROW
+
 /* Every act finds its rows by a key: whatever the statistics say, no other plan is better. Said once a session, because
  * settings of a function cost more than a look-up. */
 static const char session[] = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off "
                               "-c enable_bitmapscan=off -c plan_cache_mode=force_generic_plan";
-
-static const bus_method methods[] = {REGISTRY_METHODS(METHOD_ROW)};
-#undef METHOD_ROW
 
 /* ---- state ---- */
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 from layout import DATABASE_USER
-from process import Process, wait_until
+from process import SERVES_MANY, Process, wait_until
 
 BIN = "/usr/lib/postgresql/15/bin"
 
@@ -62,7 +62,7 @@ class Cluster:
             raise RuntimeError(f"{command[0]} failed:\n{done.stdout}")
 
     def start(self):
-        command = as_database_user(f"{BIN}/postgres", "-D", self.data, "-k", self.socket_dir)
+        command = as_database_user(*SERVES_MANY, f"{BIN}/postgres", "-D", self.data, "-k", self.socket_dir)
         self.server = Process("postgresql", command, self.log).start()
         wait_until(self.answers, 30, "PostgreSQL ready")
         return self
@@ -70,7 +70,8 @@ class Cluster:
     def answers(self):
         if not self.server.alive():
             raise RuntimeError(f"PostgreSQL ended:\n{self.server.tail(20)}")
-        return subprocess.run([f"{BIN}/pg_isready", "-q", "-h", self.socket_dir, "-U", "postgres", "-d", "postgres"], check=False).returncode == 0
+        asked = [f"{BIN}/pg_isready", "-q", "-h", self.socket_dir, "-U", "postgres", "-d", "postgres"]
+        return subprocess.run(asked, check=False).returncode == 0
 
     def sql(self, text, database="postgres", role="postgres"):
         """Runs SQL as a role; the output of psql -At."""

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One counter: a virtual reader (pcscd in its own namespace), a simulated card, an enrolled agent."""
 
+import datetime
 import os
 import socket
 
+from cryptography import x509
 from layout import ROOT, program
 from loopback import Page
 from process import Process, wait_until
@@ -69,14 +71,27 @@ class Counter:
     def launch_file(self):
         return os.path.join(self.profile, "launch")
 
+    def has_certificate(self):
+        """One that is still good: after a long rest the terminal is enrolled anew."""
+        path = os.path.join(self.profile, "terminal.pem")
+        if not os.path.exists(path):
+            return False
+        with open(path, "rb") as file:
+            good = x509.load_pem_x509_certificate(file.read()).not_valid_after > datetime.datetime.utcnow()
+        if not good:
+            os.unlink(path)
+        return good
+
     def invite_file(self):
-        """An invite for a terminal that has no certificate yet: a file that only its user can read."""
+        """A fresh invite for a terminal that has no certificate: a file that only its user can read."""
         path = os.path.join(self.profile, "invite")
-        if not os.path.exists(os.path.join(self.profile, "terminal.pem")) and not os.path.exists(path):
+        if os.path.exists(path):
+            os.unlink(path)
+        if not self.has_certificate():
             text = self.stack.ctl("terminal", "invite", self.operator_id, "--authority",
-                                  f"{self.stack.authority}/authority.pem").strip()
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
-                file.write(text + "\n")
+                                  f"{self.stack.authority}/authority.pem")
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+                file.write(text)
         return path
 
     def start_agent(self, **settings):
@@ -84,7 +99,7 @@ class Counter:
         conf = stack.configure(f"agent-{self.name}", {"agent": {
             "profile": self.profile, "listen": "127.0.0.1:0", "edge_a": stack.edge_url("edge-a"),
             "edge_b": stack.edge_url("edge-b"), "server_ca": f"{stack.authority}/authority.pem",
-            "environment": "dev", "origin": "https://edge.mykey.example", "invite_file": self.invite_file(), **settings}})
+            "environment": stack.environment, "origin": stack.origin, "invite_file": self.invite_file(), **settings}})
         if os.path.exists(self.launch_file):
             os.unlink(self.launch_file)
         env = {"PCSCLITE_CSOCK_NAME": os.path.join(self.run_dir, "pcscd", "pcscd.comm")} if self.virtual else None

@@ -60,6 +60,6 @@ def program(name):
     places = {
         "mykey-broker": "services/broker", "mykey-registry": "services/registry",
         "mykey-jpki-verify": "services/jpki-verify", "mykey-gateway": "services/gateway",
-        "mykey-agent": "agent", "mykeyctl": "tools/mykeyctl", "mykey-simcard": "tools/simcard",
+        "mykey-agent": "agent", "mykeyctl": "tools/mykeyctl", "mykey-simcard": "tools/simcard", "mykey-load": "tools/load",
     }
     return os.path.join(BUILD, places[name], name)

@@ -69,11 +69,14 @@ def restarters(stack):
     return table
 
 
-def supervise(stack):
-    """Starts again what has died, and says so."""
+def supervise(stack, counter):
+    """Starts again what has died, and says so; without the database or the counter there is nothing to go on with."""
     table = restarters(stack)
     while True:
         time.sleep(RESTART_AFTER_S)
+        for process in (stack.cluster.server, counter.reader, counter.agent):
+            if process is not None and not process.alive():
+                raise RuntimeError(f"{process.name} ended; its last lines ({process.log}):\n{process.tail()}")
         for name, process in list(stack.processes.items()):
             if not process.alive():
                 tell(f"{name} ended with status {process.child.returncode}; starting it again (log: {process.log})")
@@ -105,12 +108,12 @@ def main():
         counter = stack.counter("A1", virtual=not readers)
         tell(f"  terminal of A1: enrolled, reader and card ready ({time.monotonic() - begun:.1f} s)")
         banner(counter, readers)
-        supervise(stack)
+        supervise(stack, counter)
     except Stopped:
         tell("\nStopping: draining …")
-    except RuntimeError as fault:
-        tell(f"\nCould not start: {fault}")
-        faults = ["start"]
+    except (RuntimeError, TimeoutError) as fault:
+        tell(f"\nCan't go on: {fault}")
+        faults = ["see above"]
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)

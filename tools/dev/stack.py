@@ -5,6 +5,7 @@
         counter = stack.counter("A1")         # a terminal: reader, simulated card, agent
 """
 
+import json
 import os
 import secrets
 import socket
@@ -15,11 +16,9 @@ from cluster import Cluster
 from counter import Counter
 from layout import ROOT, Layout, program
 from operators import (OPERATORS, PLATFORM_TERMS_EN, PLATFORM_TERMS_JA, PLATFORM_TERMS_VERSION, TERMS_EN, TERMS_JA)
-from process import Process, clean_environment
+from process import SERVES_MANY, Process, clean_environment
 
 PYTHON = "/usr/bin/python3"
-ORIGIN = "https://edge.mykey.example"
-ENVIRONMENT = "dev"
 PRINCIPALS = ("gateway", "registry", "jpki-verify", "ops", "terminal-ca")
 BROKERS = ("broker-a", "broker-b")
 EDGES = ("edge-a", "edge-b")
@@ -52,9 +51,12 @@ def run(*command, **options):
 
 
 class Stack:
-    def __init__(self, layout: Layout, gateways=1, settings=None, edge_limits=()):
-        """settings: service → section → setting, laid over the defaults; edge_limits: arguments of render.py."""
-        self.layout, self.settings, self.edge_limits = layout, settings or {}, edge_limits
+    origin, environment = "https://edge.mykey.example", "dev"  # what cards sign for
+
+    def __init__(self, layout: Layout, gateways=1, settings=None, edge_limits=(), over_tls=()):
+        """settings: service → section → setting, laid over the defaults; edge_limits: arguments of render.py; over_tls: the
+        edges that reach the gateways as they would from another host."""
+        self.layout, self.settings, self.edge_limits, self.over_tls = layout, settings or {}, edge_limits, over_tls
         self.gateways = [f"gateway-{n + 1}" for n in range(gateways)]
         self.processes, self.counters, self.ports = {}, {}, {}
         self.cluster = Cluster(layout.data, layout.in_run("pg"), layout.in_run("postgresql.log"))
@@ -102,6 +104,20 @@ class Stack:
             run(program("mykeyctl"), "ca", "init", self.authority)
         # Short-lived: issued again at every start.
         run(program("mykeyctl"), "ca", "server", self.authority, "edge.mykey.example", "localhost", "127.0.0.1")
+        if self.over_tls:
+            self.make_inner_tls()
+
+    @property
+    def inner_authority(self):
+        return self.layout.in_data("tls", "inner-ca")
+
+    def make_inner_tls(self):
+        if not os.path.exists(self.inner_authority):
+            run(program("mykeyctl"), "ca", "init", self.inner_authority, "MyKey inner authority")
+        for kind, names in (("server", self.gateways), ("client", self.over_tls)):
+            for name in names:
+                run(program("mykeyctl"), "ca", kind, self.inner_authority, name)
+                os.replace(f"{self.inner_authority}/{kind}.pem", f"{self.inner_authority}/{name}.pem")
 
     # ---- configuration files, written at each start ----
 
@@ -150,6 +166,8 @@ class Stack:
         self.start_registry()
         for name in self.gateways:
             self.start_gateway(name)
+        if self.over_tls:
+            self.start_inner()
         for name in EDGES:
             self.start_edge(name)
         self.start_authority()
@@ -177,7 +195,7 @@ class Stack:
     def start_jpki(self):
         ca = self.layout.in_data("ca")
         conf = self.configure("jpki-verify", {"bus": self.bus_settings("jpki-verify"), "jpki": {
-            "roots": f"{ca}/roots", "root_pins": f"{ca}/root-pins", "crl": f"{ca}/crl", "environment": ENVIRONMENT,
+            "roots": f"{ca}/roots", "root_pins": f"{ca}/root-pins", "crl": f"{ca}/crl", "environment": self.environment,
             "credential_keys": self.key("credential"), "ticket_keys_registry": self.key("ticket-registry")}})
         return self.launch("jpki-verify", [program("mykey-jpki-verify"), "--config", conf])
 
@@ -190,8 +208,8 @@ class Stack:
 
     def start_gateway(self, name):
         conf = self.configure(name, {"bus": self.bus_settings("gateway"), "gateway": {
-            "listen": f"unix:{self.layout.in_run(name + '.http')}", "id": name, "environment": ENVIRONMENT,
-            "origin": ORIGIN, "edge_secret_file": self.edge_secret, "platform_terms_version": PLATFORM_TERMS_VERSION,
+            "listen": f"unix:{self.layout.in_run(name + '.http')}", "id": name,
+            "environment": self.environment, "origin": self.origin, "edge_secret_file": self.edge_secret, "platform_terms_version": PLATFORM_TERMS_VERSION,
             "platform_terms_ja": self.text("terms.ja", PLATFORM_TERMS_JA),
             "platform_terms_en": self.text("terms.en", PLATFORM_TERMS_EN)}})
         return self.launch(name, [program("mykey-gateway"), "--config", conf])
@@ -202,17 +220,34 @@ class Stack:
             file.write(content)
         return path
 
+    def start_inner(self):
+        """The TLS side of all gateways."""
+        conf = self.layout.in_run("inner.cfg")
+        command = [PYTHON, f"{ROOT}/deploy/haproxy/render.py", "inner", "--out", conf, "--ops", f"unix:{self.ops('inner')}",
+                   "--edge-ca", f"{self.inner_authority}/authority.pem"]
+        for gateway in self.gateways:
+            port = self.ports.setdefault(gateway, free_port())
+            command += ["--gateway", f"{gateway}=127.0.0.1:{port},{self.inner_authority}/{gateway}.pem,"
+                                     f"{self.layout.in_run(gateway + '.http')}"]
+        run(*command)
+        return self.launch("inner", [*SERVES_MANY, "/usr/sbin/haproxy", "-db", "-f", conf]).wait_ready()
+
     def start_edge(self, name):
         port = self.ports.setdefault(name, free_port())
         conf = self.layout.in_run(f"{name}.cfg")
-        command = [PYTHON, f"{ROOT}/deploy/haproxy/render.py", "--out", conf, "--listen", f"127.0.0.1:{port}",
+        command = [PYTHON, f"{ROOT}/deploy/haproxy/render.py", "edge", "--out", conf, "--listen", f"127.0.0.1:{port}",
                    "--cert", f"{self.authority}/server.pem", "--terminal-ca", f"{self.authority}/authority.pem",
                    "--secret-map", f"{self.edge_secret}.map", "--stats", self.layout.in_run(f"{name}.stats"),
                    "--ops", f"unix:{self.ops(name)}", *self.edge_limits]
+        if name in self.over_tls:
+            command += ["--gateway-ca", f"{self.inner_authority}/authority.pem",
+                        "--gateway-cert", f"{self.inner_authority}/{name}.pem"]
         for gateway in self.gateways:
-            command += ["--gateway", f"{gateway}={self.layout.in_run(gateway + '.http')}"]
+            plain = self.layout.in_run(gateway + ".http")
+            where = f"127.0.0.1:{self.ports[gateway]}" if name in self.over_tls else plain
+            command += ["--gateway", f"{gateway}={where}"]
         run(*command)
-        return self.launch(name, ["/usr/sbin/haproxy", "-db", "-f", conf])
+        return self.launch(name, [*SERVES_MANY, "/usr/sbin/haproxy", "-db", "-f", conf])
 
     def edge_url(self, name):
         return f"https://127.0.0.1:{self.ports[name]}"
@@ -232,7 +267,11 @@ class Stack:
         return self.launch("terminal-ca", command, ops=False)
 
     def put_operators(self):
+        """Those that are not there yet: settings that somebody changed stay changed."""
+        known = {json.loads(line)["operator_id"] for line in self.ctl("operator", "list", "--json").splitlines()}
         for operator_id, (kind, name_ja, name_en, symbology, code) in OPERATORS.items():
+            if operator_id in known:
+                continue
             settings = {"operator_id": operator_id, "kind": kind, "name_ja": name_ja, "name_en": name_en,
                         "terms_version": "1", "terms_ja": TERMS_JA, "terms_en": TERMS_EN,
                         "output": {"symbology": symbology, "keyboard": "true"}}
@@ -257,7 +296,7 @@ class Stack:
         faults = []
         for counter in self.counters.values():
             faults += counter.stop()
-        order = [*EDGES, "terminal-ca", *self.gateways, "jpki-verify", "registry", *BROKERS]
+        order = [*EDGES, "inner", "terminal-ca", *self.gateways, "jpki-verify", "registry", *BROKERS]
         for name in order:
             process = self.processes.get(name)
             if process is not None and process.stop() not in (0, None, -15):

@@ -168,28 +168,37 @@ static X509 *make_certificate(X509_NAME *subject, EVP_PKEY *key, X509 *issuer, E
 
 /* ---- the authority ---- */
 
+static void remove_key(const char *dir)
+{
+    char path[PATH_SIZE];
+    if (path_of(dir, "authority.key", path) == MK_OK) unlink(path);
+}
+
+/* The key's file says that there is an authority: it goes again when the others can't be written. */
 static mk_code write_authority(const char *dir, EVP_PKEY *key, X509 *certificate)
 {
     BIO *secret = new_bio(), *pem = new_bio(), *der = new_bio();
     bool made = PEM_write_bio_PKCS8PrivateKey(secret, key, NULL, NULL, 0, NULL, NULL) == 1 &&
                 PEM_write_bio_X509(pem, certificate) == 1 && i2d_X509_bio(der, certificate) == 1;
     mk_code code = made ? write_bio(secret, dir, "authority.key", 0400, false) : MK_INTERNAL;
+    bool has_key = code == MK_OK;
     if (code == MK_OK) code = write_bio(pem, dir, "authority.pem", 0444, true);
     if (code == MK_OK) code = write_bio(der, dir, "authority.der", 0444, true);
+    if (has_key && code != MK_OK) remove_key(dir);
     BIO_free(secret);
     BIO_free(pem);
     BIO_free(der);
     return code;
 }
 
-mk_code authority_create(const char *dir)
+mk_code authority_create(const char *dir, const char *common_name)
 {
     static const profile_t root = {
         .days = ROOT_DAYS, .usage = "critical,keyCertSign,cRLSign", .constraints = "critical,CA:TRUE,pathlen:0"};
     if (mkdir(dir, 0700) != 0 && errno != EEXIST) return MK_UNAVAILABLE;
     EVP_PKEY *key = EVP_EC_gen("P-256");
     assert(key != NULL);
-    X509 *certificate = make_certificate(make_name("MyKey terminal authority", NULL, "MyKey"), key, NULL, key, &root);
+    X509 *certificate = make_certificate(make_name(common_name, NULL, "MyKey"), key, NULL, key, &root);
     assert(certificate != NULL);
     mk_code code = write_authority(dir, key, certificate);
     X509_free(certificate);
@@ -330,7 +339,9 @@ static size_t encode(X509 *certificate, uint8_t **ret_der)
 {
     int size = i2d_X509(certificate, NULL);
     uint8_t *der = malloc(size > 0 ? (size_t)size : 1), *at = der;
-    assert(der != NULL && i2d_X509(certificate, &at) == size);
+    assert(der != NULL);
+    size = i2d_X509(certificate, &at);
+    assert(size > 0);
     *ret_der = der;
     return (size_t)size;
 }
@@ -359,7 +370,7 @@ mk_code authority_sign_terminal(const authority_t *self, const char *terminal_id
     return MK_OK;
 }
 
-/* ---- servers ---- */
+/* ---- servers, and clients that are no terminals ---- */
 
 static bool is_address(const char *host)
 {
@@ -385,14 +396,41 @@ static mk_code list_hosts(const char *const *hosts, size_t count, char out[SAN_M
     return MK_OK;
 }
 
-static mk_code write_server(const authority_t *self, const char *dir, X509 *certificate, EVP_PKEY *key)
+static mk_code write_issued(const authority_t *self, const char *dir, const char *file, X509 *certificate,
+                            EVP_PKEY *key)
 {
     BIO *pem = new_bio();
     bool made = PEM_write_bio_X509(pem, certificate) == 1 && PEM_write_bio_X509(pem, self->certificate) == 1 &&
                 PEM_write_bio_PKCS8PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL) == 1;
-    mk_code code = made ? write_bio(pem, dir, "server.pem", 0400, true) : MK_INTERNAL;
+    mk_code code = made ? write_bio(pem, dir, file, 0400, true) : MK_INTERNAL;
     BIO_free(pem);
     return code;
+}
+
+/* DIR/FILE: certificate, authority and a new key. */
+static mk_code issue(const authority_t *self, const char *dir, const char *file, const char *common_name,
+                     const profile_t *profile)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    assert(key != NULL);
+    X509 *certificate =
+        make_certificate(make_name(common_name, NULL, "MyKey"), key, self->certificate, self->key, profile);
+    mk_code code = certificate == NULL ? MK_INTERNAL : write_issued(self, dir, file, certificate, key);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return code;
+}
+
+mk_code authority_issue_client(const authority_t *self, const char *dir, const char *name, const char **ret_why)
+{
+    static const profile_t client = {.days = SERVER_DAYS,
+                                     .usage = "critical,digitalSignature",
+                                     .extended_usage = "clientAuth",
+                                     .constraints = "critical,CA:FALSE"};
+    *ret_why = "a client's name is 1 to 32 of A-Z a-z 0-9 -";
+    MK_ENSURE(text_is_made_of(name, TEXT_ID, 1, 32), MK_BAD_REQUEST);
+    *ret_why = "client.pem can't be written: check the folder and its owner";
+    return issue(self, dir, "client.pem", name, &client);
 }
 
 mk_code authority_issue_server(const authority_t *self, const char *dir, const char *const *hosts, size_t count,
@@ -406,13 +444,6 @@ mk_code authority_issue_server(const authority_t *self, const char *dir, const c
                               .names = names};
     *ret_why = "not a host name or address";
     MK_TRY(list_hosts(hosts, count, names));
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    assert(key != NULL);
-    X509_NAME *name = make_name("MyKey edge", NULL, "MyKey");
-    X509 *certificate = make_certificate(name, key, self->certificate, self->key, &server);
     *ret_why = "server.pem can't be written: check the folder and its owner";
-    mk_code code = certificate == NULL ? MK_INTERNAL : write_server(self, dir, certificate, key);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-    return code;
+    return issue(self, dir, "server.pem", "MyKey server", &server);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The terminal authority: an EC P-256 root in a folder (authority.key 0400, authority.pem, authority.der) that no
- * service holds. It signs terminals' certificates (clientAuth, 90 days) and, for development, an edge's (serverAuth, 30
- * days). */
+/* An authority: an EC P-256 root in a folder (authority.key 0400, authority.pem, authority.der) that no service holds.
+ * The terminal authority signs terminals' certificates (clientAuth, 90 days) and, for development, an edge's
+ * (serverAuth, 30 days). The inner authority, another folder, signs what edges and gateways on different hosts show
+ * each other. */
 #ifndef MYKEY_MYKEYCTL_AUTHORITY_H
 #define MYKEY_MYKEYCTL_AUTHORITY_H
 
@@ -15,7 +16,7 @@ typedef struct authority authority_t;
 
 /* Makes the folder (0700; it may exist) and the files. CONFLICT: there is an authority already; UNAVAILABLE: can't be
  * written. */
-mk_code authority_create(const char *dir) MK_CHECKED;
+mk_code authority_create(const char *dir, const char *common_name) MK_CHECKED;
 
 /* *ret_why (static): missing, mode of the key, form, key and certificate don't belong together. */
 mk_code authority_load(const char *dir, authority_t **ret_authority, const char **ret_why) MK_CHECKED;
@@ -32,6 +33,11 @@ mk_code authority_sign_terminal(const authority_t *self, const char *terminal_id
 
 /* Writes DIR/server.pem (0400, replaced at once): certificate, authority and a new key. hosts: names or addresses. */
 mk_code authority_issue_server(const authority_t *self, const char *dir, const char *const *hosts, size_t count,
+                               const char **ret_why) MK_CHECKED;
+
+/* Writes DIR/client.pem (0400, replaced at once): a certificate that can only be shown by a client (clientAuth, 30
+ * days), authority and a new key. name: TEXT_ID, the subject's. */
+mk_code authority_issue_client(const authority_t *self, const char *dir, const char *name,
                                const char **ret_why) MK_CHECKED;
 
 /* SHA-256 of the certificate (PEM or DER) in a file. *ret_why (static) says what is wrong with it. */

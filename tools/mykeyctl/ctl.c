@@ -264,6 +264,12 @@ void ctl_send(ctl_t *self, const ctl_call *call, ctl_reply_fn *fn, void *arg)
                            .method = call->method,
                            .timeout_ms = CALL_MS,
                            .repeatable = call->repeatable,
+                           .broker = call->broker,
                            .message = call->request};
     bus_call(self->peer, &request, on_reply, kept);
+}
+
+bool ctl_has_broker(const ctl_t *self, const char *name)
+{
+    return bus_has_broker(self->peer, name);
 }

@@ -58,7 +58,11 @@ typedef struct ctl_call {
     const ProtobufCMessage *request;
     const ProtobufCMessageDescriptor *reply_type; /* NULL: the body doesn't matter */
     bool repeatable;
+    const char *broker; /* NULL = either; "a" or "b" */
 } ctl_call;
+
+/* Is a broker of this name set? */
+bool ctl_has_broker(const ctl_t *self, const char *name);
 
 /* fn is called once, from the loop. */
 void ctl_send(ctl_t *self, const ctl_call *call, ctl_reply_fn *fn, void *arg);

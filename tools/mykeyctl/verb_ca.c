@@ -15,7 +15,7 @@ enum { POLL_MS = 1000, TOLD_MAX = 64, BATCH_MAX = 16 };
 void ca_init(ctl_t *ctl)
 {
     const char *dir = ctl_word(ctl, 0);
-    mk_code code = authority_create(dir);
+    mk_code code = authority_create(dir, ctl_args(ctl)->word_count > 3 ? ctl_word(ctl, 1) : "MyKey terminal authority");
     if (code == MK_CONFLICT) ctl_complain(ctl, "%s: holds an authority already; a key is never overwritten", dir);
     if (code != MK_OK && code != MK_CONFLICT)
         ctl_complain(ctl, "%s: can't be written: check the folder and its owner", dir);
@@ -45,6 +45,18 @@ void ca_server(ctl_t *ctl)
     ctl_finish(ctl, CTL_OK);
 }
 
+void ca_client(ctl_t *ctl)
+{
+    const char *why = "", *dir = ctl_word(ctl, 0);
+    authority_t *authority = load(ctl);
+    if (authority == NULL) return;
+    mk_code code = authority_issue_client(authority, dir, ctl_word(ctl, 1), &why);
+    authority_destroy(&authority);
+    if (code != MK_OK) ctl_complain(ctl, "%s", why);
+    if (code == MK_OK && ctl_args(ctl)->json) ctl_print_json(json_pack("{s:s+}", "file", dir, "/client.pem"));
+    ctl_finish(ctl, CTL_OK);
+}
+
 /* ---- signing what waits: one round fetches, then signs and hands back one after the other ---- */
 
 typedef struct item {
@@ -62,7 +74,8 @@ static struct {
     size_t count, next;
     uint8_t told[TOLD_MAX][BYTES_ID_SIZE]; /* requests that were refused: each is told of once */
     size_t told_count;
-    bool waiting; /* for a registry that was told to be away */
+    bool waiting;    /* for a registry that was told to be away */
+    bool full, more; /* the round is a full one; and it signed something: others may wait */
 } state;
 
 static void fetch(void);
@@ -137,6 +150,10 @@ static int on_poll(zloop_t *loop, int timer, void *arg)
 static void end_round(void)
 {
     forget_items();
+    if (state.more) {
+        fetch();
+        return;
+    }
     if (ctl_args(state.ctl)->watch) {
         zloop_timer(ctl_loop(state.ctl), POLL_MS, 1, on_poll, NULL);
         return;
@@ -152,6 +169,7 @@ static void on_issued(mk_code code, const char *detail, const ProtobufCMessage *
     const item_t *done = &state.items[state.next++];
     (void)reply, (void)arg;
     if (code == MK_OK) tell_signed(done);
+    if (code == MK_OK) state.more = state.full;
     if (code != MK_OK && !is_told(done->enrolment_id)) {
         ctl_complain_code(state.ctl, done->terminal, code, detail);
     }
@@ -183,6 +201,8 @@ static void on_pending(mk_code code, const char *detail, const ProtobufCMessage 
     (void)arg;
     if (code != MK_OK && !state.waiting) ctl_complain_code(state.ctl, "requests that wait", code, detail);
     state.waiting = code != MK_OK;
+    state.full = code == MK_OK && reply->n_pending >= BATCH_MAX;
+    state.more = false;
     for (size_t i = 0; code == MK_OK && i < reply->n_pending && i < BATCH_MAX; i++) take(reply->pending[i]);
     hand_back_next();
 }

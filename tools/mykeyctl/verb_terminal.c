@@ -198,9 +198,11 @@ static void print_invite(const Mykey__Registry__InviteReply *reply)
 static void end_invites(void)
 {
     free(state.wanted);
-    bool written = fflush(state.out) == 0;
+    bool written = fflush(state.out) == 0 && !ferror(state.out);
     if (state.out != stdout) written = fclose(state.out) == 0 && written;
-    if (!written) ctl_complain(state.ctl, "the invites can't be written: %s", strerror(errno));
+    if (!written)
+        ctl_complain(state.ctl, "the invites can't all be written (is the disk full?); those missing are lost");
+    if (state.out != stdout && state.next == 0) unlink(ctl_args(state.ctl)->out); /* no invite: it may be tried again */
     ctl_finish(state.ctl, CTL_OK);
 }
 

@@ -16,12 +16,15 @@ static const verb_t verbs[] = {
      "one-time invite codes, good for 24 hours: one, or one a row (operator,label) of a CSV file"},
     {"terminal", "list", "[OPERATOR]", 0, 1, "", true, terminal_list, "terminals, of all operators or of one"},
     {"terminal", "revoke", "TERMINAL", 1, 1, "", true, terminal_revoke, "refuse this terminal from now on"},
-    {"ca", "init", "DIR", 1, 1, "", false, ca_init, "make a terminal authority: key and certificate, 10 years"},
+    {"ca", "init", "DIR [NAME]", 1, 2, "", false, ca_init,
+     "make an authority, for terminals unless NAME says for what: key and certificate, 10 years"},
     {"ca", "server", "DIR HOST...", 2, 33, "", false, ca_server,
-     "issue an edge's server certificate, 30 days (development)"},
+     "issue the server certificate of an edge (development) or, by the inner authority, of a gateway, 30 days"},
+    {"ca", "client", "DIR NAME", 2, 2, "", false, ca_client,
+     "issue the client certificate by which an edge shows gateways on other hosts that it is one, 30 days"},
     {"ca", "sign-pending", "DIR [--watch]", 1, 1, "watch", true, ca_sign_pending,
      "sign the requests of terminals that wait, once or until stopped"},
-    {"bus", "info", "", 0, 0, "", true, bus_info, "the brokers that answer"},
+    {"bus", "info", "", 0, 0, "", true, bus_info, "each broker: instance, version, how long it is up"},
     {"bus", "stats", "", 0, 0, "", true, bus_stats, "workers, queues and requests of each service, a line a broker"},
 };
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };

@@ -32,6 +32,7 @@ ctl_verb_fn terminal_list;
 ctl_verb_fn terminal_revoke;
 ctl_verb_fn ca_init;
 ctl_verb_fn ca_server;
+ctl_verb_fn ca_client;
 ctl_verb_fn ca_sign_pending;
 ctl_verb_fn bus_info;
 ctl_verb_fn bus_stats;

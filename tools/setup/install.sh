@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages of the named sets (build, run, test), starting and enabling nothing.
+# Installs the Debian packages of the named sets (packages.txt), starting and enabling nothing.
 # Usage: tools/setup/install.sh SET...   Run as root, or as a user who may sudo.
 set -eu
 here=$(dirname "$0")

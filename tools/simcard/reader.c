@@ -167,7 +167,7 @@ static bool send_message(reader_t *self, const uint8_t *data, size_t size)
 
 static void leave(reader_t *self, const fault_plan *plan)
 {
-    char why[CARD_WHY_MAX];
+    char why[CARD_WHY_MAX] = "the card can't be read";
     if (plan->then == FAULT_REMOVE) reader_remove(self);
     if (plan->then == FAULT_SWAP && reader_insert(self, plan->swap_to, why) != MK_OK) {
         fprintf(stderr, "mykey-simcard: swap: %s\n", why);

@@ -158,7 +158,6 @@ class Authority:
             if serial not in used:
                 return serial
 
-
     def issue(self, name, variant="good", root="auth-2"):
         """A card's folder. A card that exists stays as it is."""
         card = self.folder / "cards" / name
@@ -187,7 +186,10 @@ class Authority:
     # -- revocation
 
     def revoke(self, name, reason="key_compromise"):
-        card = json.loads((self.folder / "cards" / name / "card.json").read_text())
+        path = self.folder / "cards" / name / "card.json"
+        if not path.exists():
+            sys.exit(f"testca.py: there is no card {name}: testca.py {self.folder} issue {name}")
+        card = json.loads(path.read_text())
         self.revoke_serial(card["root"], int(card["serial"], 16), reason)
         self.crl(card["root"])
 

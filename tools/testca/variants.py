@@ -26,9 +26,9 @@ class Context:
         self.now = datetime.datetime.now(jpki.UTC).replace(microsecond=0)
 
 
-def variant(code="OK", row="-", name=None):
+def variant(code="OK", row="-"):
     def add(maker):
-        TABLE[name or maker.__name__] = (code, row, maker)
+        TABLE[maker.__name__] = (code, row, maker)
         return maker
 
     return add
@@ -269,6 +269,12 @@ def extension_trailing(leaf, context):
 def extensions_empty(leaf, context):
     leaf.extensions = []
     leaf.extra = der.context(3, der.sequence())
+
+
+@variant("CERT_MALFORMED", "der")
+def other_name_null_with_content(leaf, context):
+    other = der.context(0, der.oid(jpki.PERSON + "1"), der.context(0, der.tlv(0x05, b"\x30")))
+    leaf.extensions.append(jpki.Extension(jpki.SAN, False, der.sequence(other)))
 
 
 @variant("CERT_MALFORMED", "der")

@@ -13,10 +13,15 @@
 #include "common/conf/conf.h"
 
 static struct {
-    char *name, *level, *color;
+    char *name, *level, *color, *even;
     int64_t count, limit;
     bool loud;
 } v;
+
+static bool is_even(const char *text)
+{
+    return strlen(text) % 2 == 0;
+}
 
 static const conf_row rows[] = {
     CONF_ROW_TEXT("demo.name", v.name, NULL, "A name."),
@@ -27,6 +32,7 @@ static const conf_row rows[] = {
 static const conf_row live_rows[] = {
     {"log.level", CONF_TEXT, &v.level, "info", 0, 5, true, "Level.", "debug info warn error"},
     {"log.limit", CONF_NUMBER, &v.limit, "10", 0, INT64_MAX, true, "Limit in lines.", NULL},
+    CONF_ROW_FORM("log.even", v.even, "ab", is_even, "a text of even length", "Text."),
 };
 
 typedef struct run {
@@ -53,7 +59,7 @@ static int set_up(void **state)
     close(fd);
     r->conf = conf_new("demo");
     conf_add(r->conf, rows, 4);
-    conf_add(r->conf, live_rows, 2);
+    conf_add(r->conf, live_rows, 3);
     *state = r;
     return 0;
 }
@@ -178,6 +184,8 @@ static void test_values_refused(void **state)
         {"log.level=inf", "debug, info, warn, error"},
         {"log.level=info warn", "debug, info, warn, error"},
         {"log.level=", "debug, info, warn, error"},
+        {"log.even=abc", "a text of even length"},
+        {"log.even=\xff\xff", "a text of even length"},
         {"plain=a\nb", "text of 0 to 1024 bytes"},
         {"plain=\x1b[2J", "text of 0 to 1024 bytes"},
         {"plain=\xff", "text of 0 to 1024 bytes"},

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "common/base/bytes.h"
+
 static char dir[] = "/tmp/mykey-keyfile-XXXXXX";
 static char path[64];
 
@@ -51,6 +53,33 @@ static void a_made_file_loads(void **state)
     assert_null(ring);
 }
 
+/* As the plain function makes them, for every version, in any order, and again. */
+static void macs_are_those_of_their_keys(void **state)
+{
+    (void)state;
+    keyring_t *ring = NULL;
+    const char *why = NULL;
+    static const uint32_t versions[] = {3, 1, 3, 3, 1};
+    uint8_t made[KEYFILE_MAC_SIZE], plain[KEYFILE_MAC_SIZE], data[200] = {7};
+    unlink(path);
+    FILE *file = fopen(path, "w");
+    fputs("1 " ZEROS "\n3 01", file);
+    fputs(&ZEROS[2], file);
+    fclose(file);
+    chmod(path, 0400);
+    assert_int_equal(keyring_load(path, &ring, &why), MK_OK);
+    for (size_t i = 0; i < 5; i++) {
+        size_t size = 50 * i;
+        assert_int_equal(keyring_mac(ring, versions[i], data, size, made), MK_OK);
+        bytes_hmac_sha256(keyring_key(ring, versions[i]), KEYFILE_KEY_SIZE, data, size, plain);
+        assert_memory_equal(made, plain, sizeof plain);
+    }
+    assert_int_equal(keyring_mac(ring, 2, data, 1, made), MK_NOT_FOUND);
+    assert_int_equal(keyring_older(ring, 3), 1);
+    assert_int_equal(keyring_older(ring, 1), 0);
+    keyring_destroy(&ring);
+}
+
 static void says_what_is_wrong(void **state)
 {
     (void)state;
@@ -87,6 +116,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_made_file_loads), cmocka_unit_test(says_what_is_wrong)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_made_file_loads), cmocka_unit_test(says_what_is_wrong),
+                                       cmocka_unit_test(macs_are_those_of_their_keys)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -320,6 +320,20 @@ static mk_code try_listen(zloop_t *loop, const char *listen, http_loop_t **ret_h
     return http_loop_new(loop, &options, ret_http);
 }
 
+static void test_what_nobody_outside_reaches(void **state)
+{
+    static const char *const local[] = {"unix:/run/x", "127.0.0.1:80", "127.9.8.7:80", "[::1]:80"};
+    static const char *const open[] = {
+        "unix:",           "0.0.0.0:80",    "[::]:80",    "10.0.0.5:80",   "128.0.0.1:80",
+        "localhost:80",    "127.0.0.1",     "127.0.0.1:", ":80",           "[::2]:80",
+        "127.0.0.1:65536", "[127.0.0.1:80", "",           "127.0.0.1.5:80"};
+    (void)state;
+    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++) assert_true(http_loop_is_local(local[i]));
+    for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
+        if (http_loop_is_local(open[i])) fail_msg("taken for local: %s", open[i]);
+    }
+}
+
 static void test_listen_refused(void **state)
 {
     char long_path[200] = "unix:/tmp/";
@@ -411,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_oversized_header),
         cmocka_unit_test(test_malformed_requests),
         cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_what_nobody_outside_reaches),
         cmocka_unit_test(test_listen_refused),
         cmocka_unit_test(test_unix_socket),
         cmocka_unit_test(test_stale_socket_is_replaced),

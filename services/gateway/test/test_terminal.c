@@ -118,6 +118,25 @@ static void remembered_from_the_question(void **state)
     }
 }
 
+/* Hashes that begin alike: with such keys in one chain the table would outgrow the memory. */
+static void certificates_that_begin_alike(void **state)
+{
+    (void)state;
+    asked_t asked = {0};
+    found_t f = {0};
+    uint8_t hash[TERMINAL_SHA256_SIZE] = {1};
+    terminal_table_t *table = terminal_table_new(4, ask, &asked);
+    for (uint8_t i = 0; i < 100; i++) {
+        hash[TERMINAL_SHA256_SIZE - 1] = i;
+        terminal_table_find(table, hash, 1000, found, &f);
+        terminal_table_answer(asked.questions[asked.count - 1], MK_NOT_FOUND, 0, NULL);
+        asked.count = 0;
+    }
+    assert_int_equal(f.calls, 100);
+    assert_int_equal(terminal_table_size(table), 4);
+    terminal_table_destroy(&table);
+}
+
 typedef struct case_row {
     mk_code code, told;
     unsigned size; /* of the table afterwards */
@@ -224,6 +243,7 @@ int main(void)
         cmocka_unit_test(what_a_terminal_is_told),
         cmocka_unit_test(incomplete_answers_are_faults),
         cmocka_unit_test(bounded),
+        cmocka_unit_test(certificates_that_begin_alike),
         cmocka_unit_test(asking_from_inside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

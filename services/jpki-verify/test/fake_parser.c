@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For the test of the checker: speaks as mykey-jpki-parser does, passes every certificate, and obeys some: "CRASH"
  * dies, "HANG" never answers, "WRONG" answers another id, "EXPIRED" is expired, "NOBODY" passes without a name.
- * Revocation lists hold their thisUpdate as text. */
+ * Revocation lists hold their thisUpdate as text, and their nextUpdate where it isn't far; "DIE" ends the parser. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +19,11 @@ static void take_list(int fd)
 {
     char text[64] = {0};
     if (read(fd, text, sizeof text - 1) < 0) _exit(1);
-    long update = strtol(text, NULL, 10);
+    if (strcmp(text, "DIE") == 0) _exit(1);
+    char *end;
+    long update = strtol(text, &end, 10), next = strtol(end, NULL, 10);
     ready.faults[ready.crl_count++] = update > 0 ? CRL_TAKEN : CRL_FAULT_FORM;
-    if (update > 0) ready.roots[0] = (wire_root){1, 1, update, INT64_MAX, INT64_MAX};
+    if (update > 0) ready.roots[0] = (wire_root){1, 1, update, next > 0 ? next : INT64_MAX, INT64_MAX};
 }
 
 static ssize_t receive(int *ret_fd)

@@ -226,9 +226,34 @@ static void depth_is_bounded(void **state)
     assert_true(der_well_formed((der_t){nested + 48, 16}));
 }
 
+static void elements_have_the_content_of_their_type(void **state)
+{
+    (void)state;
+    static const sample samples[] = {
+        SAMPLE("\x05\x00", true),          SAMPLE("\x05\x01\x30", false),
+        SAMPLE("\x01\x01\xff", true),      SAMPLE("\x01\x01\x01", false),
+        SAMPLE("\x02\x01\x05", true),      SAMPLE("\x02\x02\x00\x05", false),
+        SAMPLE("\x0a\x01\x00", true),      SAMPLE("\x0a\x00", false),
+        SAMPLE("\x03\x02\x07\x80", true),  SAMPLE("\x03\x02\x07\x81", false),
+        SAMPLE("\x03\x02\x08\x00", false), SAMPLE("\x03\x01\x00", true),
+        SAMPLE("\x03\x01\x01", false),     SAMPLE("\x03\x00", false),
+        SAMPLE("\x06\x01\x2a", true),      SAMPLE("\x06\x01\x80", false),
+        SAMPLE("\x1e\x02\x00\x41", true),  SAMPLE("\x1e\x01\x41", false),
+        SAMPLE("\x1c\x02\x00\x41", false), SAMPLE("\x17\x01\x5a", false),
+        SAMPLE("\x10\x00", false),         SAMPLE("\x24\x02\x04\x00", false),
+        SAMPLE("\x09\x00", false),         SAMPLE("\x80\x01\x41", true),
+        SAMPLE("\xa0\x02\x05\x00", true),  SAMPLE("\xa0\x03\x05\x01\x30", false),
+    };
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        der_t in = {(const uint8_t *)samples[i].bytes, samples[i].size};
+        if (der_well_formed(in) != samples[i].right) fail_msg("sample %zu", i);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(elements_have_the_content_of_their_type),
         cmocka_unit_test(variants_agree_with_openssl),
         cmocka_unit_test(changed_octets_agree_with_openssl),
         cmocka_unit_test(every_shorter_one_is_refused),

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/log/log.h"
 
 enum { ANSWERS_MAX = 64, UNANSWERED = 1000 };
@@ -115,13 +116,16 @@ static int stop(zloop_t *loop, int timer, void *arg)
     return -1;
 }
 
+static void run_turn(bench_t *self)
+{
+    zloop_timer(self->loop, 10, 1, stop, NULL);
+    zloop_start(self->loop);
+}
+
 /* Runs the loop until `done`, at most ten seconds. */
 static void run_until(bench_t *self, bool (*done)(bench_t *self))
 {
-    for (int i = 0; i < 1000 && !done(self); i++) {
-        zloop_timer(self->loop, 10, 1, stop, NULL);
-        zloop_start(self->loop);
-    }
+    for (int i = 0; i < 1000 && !done(self); i++) run_turn(self);
     assert_true(done(self));
 }
 
@@ -218,11 +222,53 @@ static void newer_list_takes_over(void **state)
     run_until(self, has_started_twice);
     submit(self, "good");
     run_until(self, all_answered);
-    for (int i = 0; i < 100 && age_origin(self) > before - 4000; i++) {
-        zloop_timer(self->loop, 10, 1, stop, NULL);
-        zloop_start(self->loop);
-    }
+    for (int i = 0; i < 100 && age_origin(self) > before - 4000; i++) run_turn(self);
     assert_true(age_origin(self) < before - 4000);
+}
+
+static bool has_lost_its_list(bench_t *self)
+{
+    return self->child && !self->revocation && metric_value(self, "\nmykey_jpki_parser_starts_total ") >= 3;
+}
+
+static bool is_fresh(bench_t *self)
+{
+    return self->child && self->revocation;
+}
+
+/* An ended list is worth nothing: that it is gone keeps no other root's new one away. */
+static void ended_list_may_go(void **state)
+{
+    bench_t *self = *state;
+    run_until(self, is_fresh);
+    write_list(self, "5000 6000");
+    run_until(self, has_started_twice);
+    write_list(self, "garbage");
+    run_until(self, has_lost_its_list);
+    write_list(self, "100");
+    run_until(self, is_fresh);
+}
+
+static uint64_t starts(bench_t *self)
+{
+    return (uint64_t)metric_value(self, "\nmykey_jpki_parser_starts_total ");
+}
+
+/* Taps that the parser in use answers meanwhile don't make a hopeless start likelier to work. */
+static void hopeless_starts_become_rare(void **state)
+{
+    bench_t *self = *state;
+    run_until(self, is_ready);
+    write_list(self, "DIE");
+    while (starts(self) < 2) run_turn(self);
+    uint64_t begun_ms = clock_mono_ms();
+    while (starts(self) < 8) {
+        self->count = self->answered = 0;
+        submit(self, "good");
+        run_until(self, all_answered);
+    }
+    assert_true(clock_mono_ms() - begun_ms >= 10 + 20 + 40 + 80 + 160 + 320); /* a timer is never early */
+    assert_true(self->child && self->revocation);
 }
 
 static void worse_list_leaves_the_one_in_use(void **state)
@@ -246,6 +292,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(hang_is_ended, setup, teardown),
         cmocka_unit_test_setup_teardown(newer_list_takes_over, setup, teardown),
         cmocka_unit_test_setup_teardown(worse_list_leaves_the_one_in_use, setup, teardown),
+        cmocka_unit_test_setup_teardown(ended_list_may_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(hopeless_starts_become_rare, setup, teardown),
     };
     log_open("jpki-verify", "test", LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,7 +150,7 @@ CREATE TABLE enrolment (
 CREATE INDEX enrolment_terminal ON enrolment (terminal_id);
 CREATE INDEX enrolment_pending ON enrolment (asked_at) WHERE certificate IS NULL;
 
--- ---- kept for a day at most ----
+-- ---- kept for two days at most ----
 
 -- Two hashes of an act that was done: what the request was called, and what it asked for.
 CREATE TABLE request_done (

@@ -237,7 +237,7 @@ BEGIN
     SELECT pseudonym INTO r_pseudonym FROM pseudonym WHERE holder_id = v_holder AND party = p_party;
 END $$;
 
--- Rows that are kept for a day at most, and what has expired.
+-- Rows that are kept for two days at most, and what has expired.
 CREATE FUNCTION sweep(OUT code text, OUT r_removed bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = registry, pg_temp AS $$
 BEGIN

@@ -107,12 +107,13 @@ BEGIN
     IF code <> 'OK' THEN RETURN; END IF;
     SELECT holder_id INTO v_holder FROM service_link WHERE operator_id = p_operator AND customer_id = p_customer;
     PERFORM FROM holder WHERE holder_id = v_holder FOR UPDATE;
+    code := request_verdict(p_request, p_content);
+    IF code = 'REPEAT' THEN code := 'OK'; RETURN; END IF;
+    IF code <> 'NEW' THEN RETURN; END IF;
     DELETE FROM service_link
      WHERE operator_id = p_operator AND customer_id = p_customer AND holder_id = v_holder;
-    IF NOT FOUND THEN
-        code := CASE request_verdict(p_request, p_content) WHEN 'REPEAT' THEN 'OK' ELSE 'NOT_LINKED' END;
-        RETURN;
-    END IF;
+    IF NOT FOUND THEN code := 'NOT_LINKED'; RETURN; END IF;
+    code := 'OK';
     INSERT INTO notice VALUES (v_holder, p_operator, 'link_undone') ON CONFLICT DO NOTHING;
     PERFORM refresh_lookup(v_holder), request_mark(p_request, p_content);
 END $$;

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Operators. Values are checked by the service (operator_check.c) before they come here.
+-- Operators. Values are checked by the service (operator_row.c) before they come here.
 SET search_path = registry;
 
 CREATE FUNCTION put_operator(p_id text, p_kind bigint, p_label_ja text, p_label_en text, p_min bigint, p_max bigint,

@@ -148,6 +148,26 @@ static void a_full_disk_is_told(void **state)
     assert_true(firsts[0] == 1 && firsts[1] == 8 && malformed == 1);
 }
 
+/* An administrator cuts the log: what is deleted afterwards stands in the file that has its name. */
+static void follows_a_file_put_in_its_place(void **state)
+{
+    deletion_log_t *log;
+    uint8_t firsts[8], holder[16] = {7};
+    size_t malformed;
+    char older[80];
+    (void)state;
+    append(1);
+    assert_int_equal(deletion_log_open(path, &log), MK_OK);
+    snprintf(older, sizeof older, "%s.older", path);
+    assert_int_equal(rename(path, older), 0);
+    add_raw("2026-01-01 0902030405060708090a0b0c0d0e0fff\n");
+    assert_int_equal(deletion_log_append(log, holder), MK_OK);
+    deletion_log_close(&log);
+    assert_int_equal(read_all(&malformed, firsts), 2);
+    assert_true(firsts[0] == 9 && firsts[1] == 7);
+    unlink(older);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +175,7 @@ int main(void)
         cmocka_unit_test_teardown(survives_a_torn_line, remove_file),
         cmocka_unit_test_teardown(passes_over_garbage, remove_file),
         cmocka_unit_test_teardown(a_full_disk_is_told, remove_file),
+        cmocka_unit_test_teardown(follows_a_file_put_in_its_place, remove_file),
         cmocka_unit_test(refuses_what_it_cannot_write),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);

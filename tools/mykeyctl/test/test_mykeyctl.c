@@ -263,7 +263,7 @@ static authority_t *open_authority(void)
     authority_t *authority = NULL;
     const char *why = "";
     snprintf(dir, sizeof dir, "%s/ca", folder);
-    mk_code code = authority_create(dir);
+    mk_code code = authority_create(dir, "MyKey test authority");
     assert_true(code == MK_OK || code == MK_CONFLICT);
     assert_int_equal(authority_load(dir, &authority, &why), MK_OK);
     return authority;
@@ -345,7 +345,7 @@ static void test_authority_files(void **state)
     const char *const hosts[] = {"localhost", "127.0.0.1", "::1"}, *bad[] = {"a,DNS:evil"};
     (void)state;
     snprintf(path, sizeof path, "%s/ca", folder);
-    assert_int_equal(authority_create(path), MK_CONFLICT);
+    assert_int_equal(authority_create(path, "test"), MK_CONFLICT);
     assert_int_equal(authority_issue_server(authority, path, hosts, 3, &why), MK_OK);
     assert_int_equal(authority_issue_server(authority, path, bad, 1, &why), MK_BAD_REQUEST);
     snprintf(path, sizeof path, "%s/ca/authority.pem", folder);
@@ -367,6 +367,23 @@ static void test_authority_files(void **state)
     authority_destroy(&authority);
 }
 
+static void test_half_an_authority_does_not_stay(void **state)
+{
+    char dir[64], path[96];
+    const char *why = "";
+    authority_t *authority = NULL;
+    (void)state;
+    snprintf(dir, sizeof dir, "%s/half", folder);
+    snprintf(path, sizeof path, "%s/authority.pem", dir);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_int_equal(mkdir(path, 0700), 0); /* no file can take its place */
+    assert_int_equal(authority_create(dir, "test"), MK_UNAVAILABLE);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(authority_create(dir, "test"), MK_OK);
+    assert_int_equal(authority_load(dir, &authority, &why), MK_OK);
+    authority_destroy(&authority);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_terminal_certificate),
         cmocka_unit_test(test_requests_refused),
         cmocka_unit_test(test_authority_files),
+        cmocka_unit_test(test_half_an_authority_does_not_stay),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
