@@ -7,6 +7,7 @@
 #include "agent/barcode.h"
 #include "agent/counter.h"
 #include "agent/statement.h"
+#include "common/base/bytes.h"
 
 enum {
     VALUES_MAX = 8,
@@ -62,6 +63,8 @@ typedef struct flow {
     uint8_t nonce[32];
     uint8_t certificate[JPKI_CERT_MAX];
     size_t certificate_size;
+    uint8_t card_sha256[BYTES_SHA256_SIZE]; /* of the certificate that this business began with … */
+    bool has_card;                          /* … if one was read */
     bool from_card;                         /* what is shown came from a card that may still be in */
     char terms_version[TERMS_VERSION_SIZE]; /* as shown; accepted if terms_accepted */
     bool terms_accepted;

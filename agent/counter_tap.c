@@ -32,6 +32,24 @@ static bool is_about_the_reader(problem_t problem)
            problem == PROBLEM_READER_SERVICE_DOWN;
 }
 
+/* What somebody agreed to and staff confirmed is not carried over to the next person's card. */
+static bool is_another_card(flow_t *flow)
+{
+    uint8_t digest[BYTES_SHA256_SIZE];
+    bytes_sha256(flow->certificate, flow->certificate_size, digest);
+    if (flow->has_card) return memcmp(digest, flow->card_sha256, sizeof digest) != 0;
+    memcpy(flow->card_sha256, digest, sizeof digest);
+    flow->has_card = true;
+    return false;
+}
+
+static void begin_anew(counter_t *self)
+{
+    counter_reset(self);
+    self->fresh = true;
+    counter_settle(self);
+}
+
 problem_t tap_opened(counter_t *self, const event_args *args)
 {
     const card_report *report = args->report;
@@ -52,6 +70,10 @@ problem_t tap_opened(counter_t *self, const event_args *args)
     }
     memcpy(self->flow.certificate, report->data, report->size);
     self->flow.certificate_size = report->size;
+    if (is_another_card(&self->flow)) {
+        begin_anew(self);
+        return MK_OK;
+    }
     self->flow.tries = report->tries;
     counter_enter(self, STATE_PIN);
     return MK_OK;
@@ -286,7 +308,8 @@ static void refuse(counter_t *self, const uplink_answer *answer, problem_t probl
     if (problem == MK_TERMS_OUTDATED) self->ports.refresh(self->ports.arg);
     counter_fail(self, problem);
     memcpy(self->error.incident, answer->incident, sizeof self->error.incident);
-    self->error.wait_s = (answer->retry_after_ms + 999) / 1000;
+    /* Nothing is tried again by itself here: a wait is told only to who may press "retry". */
+    if (problem_retry(problem)) self->error.wait_s = (answer->retry_after_ms + 999) / 1000;
 }
 
 problem_t tap_answered(counter_t *self, const event_args *args)

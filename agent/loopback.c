@@ -180,11 +180,16 @@ static void append(stream_t *stream, const char *text, size_t size)
     http_loop_kick(stream->loopback->http);
 }
 
+/* In one piece: an overflow between its parts would leave half an event. */
 static void append_snapshot(stream_t *stream, const char *json)
 {
-    append(stream, "data: ", 6);
-    append(stream, json, strlen(json));
-    append(stream, "\n\n", 2);
+    size_t size = strlen("data: ") + strlen(json) + strlen("\n\n");
+    char *event = malloc(size + 1);
+    if (!event) return;
+    (void)snprintf(event, size + 1, "data: %s\n\n", json);
+    append(stream, event, size);
+    bytes_wipe(event, size);
+    free(event);
 }
 
 static char *render(const loopback_t *self)

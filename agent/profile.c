@@ -242,6 +242,7 @@ mk_code profile_pending_load(profile_t *self, profile_pending *ret_pending)
     const char *id = (const char *)data + 2 * BYTES_SHA256_SIZE + 1;
     MK_TRY(bytes_from_hex((const char *)data, pending.authority_sha256, BYTES_SHA256_SIZE));
     pending.id_size = strlen(id) / 2;
+    MK_ENSURE(pending.id_size > 0, MK_BAD_REQUEST);
     MK_TRY(bytes_from_hex(id, pending.id, pending.id_size));
     *ret_pending = pending;
     return MK_OK;

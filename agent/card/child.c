@@ -20,6 +20,7 @@ enum {
     IDLE_WAIT_MS = 1000, /* no card: nothing to be ordered, PC/SC wakes us */
     CARD_WAIT_MS = 150,  /* a card is in: orders wake us, removal is looked for this often */
     ALIVE_MS = 1000,
+    ORPHAN_S = 3, /* main is gone: as long as this for unpowering the card */
 };
 
 typedef struct child {
@@ -163,11 +164,21 @@ static void turn(child_t *self)
     serve(self, seen.problem == PROBLEM_READER_SERVICE_DOWN ? IDLE_WAIT_MS : wait_ms);
 }
 
+/* Main was killed. Its socket's end makes us unpower the card; killed as well, we would leave a verified PIN to the
+ * next program. But a reader may be stuck, and nobody else ends us any more. */
+static void on_orphaned(int signal_number)
+{
+    (void)signal_number;
+    (void)alarm(ORPHAN_S);
+}
+
 static void isolate(void)
 {
     static const struct rlimit none = {0, 0};
     sigset_t empty;
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)signal(SIGALRM, SIG_DFL);
+    (void)signal(SIGUSR1, on_orphaned);
+    (void)prctl(PR_SET_PDEATHSIG, SIGUSR1);
     (void)prctl(PR_SET_DUMPABLE, 0);
     (void)setrlimit(RLIMIT_CORE, &none);
     (void)signal(SIGINT, SIG_IGN); /* Ctrl-C is for main, which then ends us */

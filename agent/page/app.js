@@ -6,7 +6,7 @@ import { act, follow, takeToken } from './api.js';
 import { h, patch } from './dom.js';
 import { describeError } from './errors.js';
 import { LANGUAGES, hasText, loadMessages, text } from './i18n.js';
-import { banner, chosenNumber, here, operatorName, paragraph, progress, title } from './parts.js';
+import { advice, banner, chosenNumber, operatorName, paragraph, progress, title } from './parts.js';
 import { takeKey } from './pin.js';
 import { isStaffAct, purposeOf, usualPurpose } from './purposes.js';
 import { residentView } from './resident.js';
@@ -218,11 +218,11 @@ function announce(ctx) {
   const number = snap?.state === 'number' ? chosenNumber(snap.number) : null;
   const said = number === null ? screen : ctx.t('number.spoken', { number: [...number].join(' ') });
   document.getElementById('status').textContent = isFailing() ? '' : said;
-  patch(document.getElementById('alert'), isFailing() ? [h('p', null, screen), h('p', null, advice(ctx))] : []);
+  patch(document.getElementById('alert'), isFailing() ? [h('p', null, screen), h('p', null, whatNext(ctx))] : []);
 }
 
-function advice(ctx) {
-  if (ui.snap?.state === 'error') return ctx.t(`fix.${describeError(ui.snap.error?.code).fix}`, { place: here(ctx) });
+function whatNext(ctx) {
+  if (ui.snap?.state === 'error') return advice(ctx, describeError(ui.snap.error?.code, ctx.purpose).fix);
   if (ui.snap?.state === 'typing') return ctx.t('typing.failed.text');
   return ui.snap ? '' : ctx.t(`${ui.link}.text`);
 }

@@ -2,6 +2,8 @@
 // Every error the page can show: which part it concerns, and which advice (message keys fix.NAME and fix.NAME.staff) tells
 // who can fix it. The codes are those of proto/errors.tbl.h and the agent's own; tests/browser compares the lists.
 
+import { ID_PURPOSES } from './purposes.js';
+
 const ERRORS = {
   PIN_WRONG: ['pin', 'pin_wrong'],
   PIN_BLOCKED: ['pin', 'pin_blocked'],
@@ -73,11 +75,15 @@ const ERRORS = {
   KEYBOARD_UNAVAILABLE: ['terminal', 'keyboard'],
 };
 
+// A counter that is here for MyKey IDs doesn't send the resident to itself.
+const HERE = { create: 'create_here', resume: 'resume_here' };
+
 // What the page knows of a code. An unknown one is shown as ours to answer for.
-export function describeError(code) {
+export function describeError(code, purpose = null) {
   const known = Object.hasOwn(ERRORS, code);
-  const [part, fix] = known ? ERRORS[code] : ['service', 'report'];
-  return { part, fix, key: known ? `error.${code}` : 'error.unknown' };
+  const [part, usual] = known ? ERRORS[code] : ['service', 'report'];
+  const special = purpose === 'undo_link' && code === 'NOT_LINKED' ? 'undo_unknown' : ID_PURPOSES.includes(purpose) && HERE[usual];
+  return { part, fix: special || usual, key: known ? `error.${code}` : 'error.unknown' };
 }
 
 // Where the card can't help just now, staff may enter the number by hand.

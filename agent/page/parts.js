@@ -3,6 +3,7 @@
 
 import { h } from './dom.js';
 import { barcode } from './barcode.js';
+import { ID_PURPOSES } from './purposes.js';
 
 export function icon(name, box = '0 0 24 24', block = 'mk-icon') {
   return h('svg', { class: block, viewBox: box, 'aria-hidden': 'true' }, h('use', { href: `/page/icons.svg#${name}` }));
@@ -93,6 +94,21 @@ const KINDS = ['library', 'museum', 'sports', 'shop', 'partner', 'municipality']
 export function here(ctx) {
   const kind = ctx.snap.terminal?.kind;
   return ctx.t(`place.${KINDS.includes(kind) ? kind : 'other'}`);
+}
+
+// What serves instead of the card: nothing, where the business is the MyKey ID itself.
+function instead(ctx) {
+  return ID_PURPOSES.includes(ctx.purpose) ? 'id' : 'card';
+}
+
+// Who can fix it and what next, for the resident and for staff; fix: of describeError.
+export function advice(ctx, fix) {
+  const what = instead(ctx);
+  return ctx.t(`fix.${fix}`, { place: here(ctx), today: ctx.t(`today.${what}`), hurry: ctx.t(`hurry.${what}`) });
+}
+
+export function staffAdvice(ctx, fix) {
+  return ctx.t(`fix.${fix}.staff`, { today: ctx.t(`today.${instead(ctx)}.staff`) });
 }
 
 const CHECKS = ['reader', 'network', 'clock', 'key'];

@@ -5,7 +5,7 @@ import { h } from './dom.js';
 import { describeError } from './errors.js';
 import { pinView } from './pin.js';
 import {
-  actionButton, agreedNumber, banner, buttons, checkList, chosenNumber, clearTimer, grouped, here, icon, largeNumber, notices,
+  actionButton, advice, agreedNumber, banner, buttons, checkList, chosenNumber, clearTimer, grouped, here, icon, largeNumber, notices,
   numberBarcode, paragraph, progress, title,
 } from './parts.js';
 import { ID_PURPOSES, isStaffAct } from './purposes.js';
@@ -17,7 +17,7 @@ const VIEWS = {
   pin: pinView,
   working: (ctx) => [title(ctx.t('working.title')), progress(), paragraph(ctx.t('working.text'), 'large')],
   number,
-  typing: (ctx) => [title(ctx.t('typing.resident.title')), paragraph(ctx.t('typing.resident.text'))],
+  typing,
   not_registered: notRegistered,
   terms,
   staff_scan: staffScan,
@@ -37,7 +37,6 @@ function wait(ctx) {
     !ctx.isUsual && banner('info', ctx.t(`purpose.${ctx.purpose}`), agreedNumber(ctx)),
     icon('card', '0 0 240 150', 'mk-picture'),
     paragraph(ctx.t('wait.keep'), 'large'),
-    notices(ctx),
   ];
 }
 
@@ -52,6 +51,13 @@ function number(ctx) {
     clearTimer(ctx),
     buttons(actionButton(ctx, 'next', ctx.t('finish'))),
   ];
+}
+
+function typing(ctx) {
+  const isDone = ctx.snap.keyboard?.phase === 'done';
+  return isDone
+    ? [title(ctx.t('typing.resident.done')), paragraph(ctx.t('typing.resident.done.text'))]
+    : [title(ctx.t('typing.resident.title')), paragraph(ctx.t('typing.resident.text'))];
 }
 
 function notRegistered(ctx) {
@@ -116,14 +122,15 @@ function idCard(ctx) {
 
 function error(ctx) {
   const problem = ctx.snap.error ?? {};
-  const { part, fix, key } = describeError(problem.code);
+  const { part, fix, key } = describeError(problem.code, ctx.purpose);
   const isTold = problem.code === 'PIN_WRONG' && Number.isInteger(problem.tries);
   return [
     h('p', { class: 'mk-part' }, ctx.t(`part.${part}`)),
     h('div', { class: 'mk-error' }, icon('bad'), title(ctx.t(key))),
     isTold && banner('warn', ctx.t('pin.tries', { n: problem.tries })),
-    paragraph(ctx.t(`fix.${fix}`, { place: here(ctx) }), 'large'),
-    ctx.ui.left > 0 && h('p', { class: 'mk-timer__text', role: 'timer' }, ctx.t('error.again_in', { n: ctx.ui.left })),
+    paragraph(advice(ctx, fix), 'large'),
+    ctx.ui.left > 0 && h('p', { class: 'mk-timer__text', role: 'timer' },
+      ctx.t(problem.retry ? 'error.retry_in' : 'error.again_in', { n: ctx.ui.left })),
     part === 'service' && problem.incident && paragraph(ctx.t('error.incident', { id: problem.incident }), 'soft'),
     problem.retry && problem.code !== 'PIN_BLOCKED' && retryButton(ctx, problem.code),
   ];

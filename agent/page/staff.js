@@ -7,7 +7,7 @@ import { allowsManual, describeError } from './errors.js';
 import { form } from './forms.js';
 import {
   actionButton, banner, buttons, checkList, chosenNumber, clearTimer, grouped, icon, isCheckFailing, largeNumber, numberBarcode,
-  paragraph, title,
+  paragraph, staffAdvice, title,
 } from './parts.js';
 import { ID_PURPOSES, NUMBER_PURPOSES, isStaffAct } from './purposes.js';
 
@@ -42,7 +42,7 @@ export function staffView(ctx) {
 
 function done(ctx) {
   return [
-    title(ctx.t(`done.${ctx.purpose}`)),
+    title(ctx.purpose === 'show_id' ? ctx.t('staff.done.show_id') : ctx.t(`done.${ctx.purpose}`)),
     isStaffAct(ctx.purpose) && paragraph(ctx.t(`done.${ctx.purpose}.text`)),
     ctx.snap.id && paragraph(ctx.t('staff.done.id')),
     next(ctx),
@@ -233,8 +233,7 @@ function scanForm(ctx, name, focus) {
 // ---- without the card
 
 function manual(ctx) {
-  const { number: accepted, problem } = ctx.snap.manual ?? {};
-  if (accepted && !problem) return [title(ctx.t('staff.number')), largeNumber(accepted), next(ctx)];
+  const { problem } = ctx.snap.manual ?? {};
   return [
     h('h2', { class: 'mk-side__title' }, ctx.t('manual.title')),
     paragraph(ctx.t('manual.text')),
@@ -252,16 +251,21 @@ function manual(ctx) {
 
 // ---- errors
 
+// A code may go on in the next line after each of its words.
+function brokenAtWords(code) {
+  return code.split(/(?<=_)/).map((word) => [word, h('wbr')]);
+}
+
 function error(ctx) {
   const problem = ctx.snap.error ?? {};
-  const { part, fix, key } = describeError(problem.code);
+  const { part, fix, key } = describeError(problem.code, ctx.purpose);
   return [
     title(ctx.t('staff.error')),
     (ctx.ui.view === 'staff' || isStaffAct(ctx.purpose)) && banner('bad', ctx.t(key)),
-    paragraph(ctx.t(`fix.${fix}.staff`)),
+    paragraph(staffAdvice(ctx, fix)),
     h('dl', { class: 'mk-facts' },
       h('dt', null, ctx.t('error.part')), h('dd', null, ctx.t(`part.${part}`)),
-      h('dt', null, ctx.t('error.code')), h('dd', { translate: 'no', 'data-code': true }, problem.code ?? ''),
+      h('dt', null, ctx.t('error.code')), h('dd', { translate: 'no', 'data-code': true }, brokenAtWords(problem.code ?? '')),
       problem.incident && h('dt', null, ctx.t('error.incident.label')),
       problem.incident && h('dd', { class: 'mk-facts__small', translate: 'no' }, grouped(problem.incident))),
     h('div', { class: 'mk-buttons', 'data-way': 'down' },

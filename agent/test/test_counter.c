@@ -593,6 +593,38 @@ static void test_link_needs_the_staff(void **state)
     assert_string_equal(state_of(b), "reading");
 }
 
+static void expect_purpose(bench_t *b, const char *purpose)
+{
+    json_t *snapshot = counter_snapshot(b->counter);
+    assert_string_equal(json_string_value(json_object_get(snapshot, "purpose")), purpose);
+    json_decref(snapshot);
+}
+
+/* The same card may come back to what was begun with it; the next person's card starts with nothing. */
+static void test_another_card_begins_anew(void **state)
+{
+    bench_t *b = *state;
+    card_report other = {.verb = CARD_OPEN, .tries = 3, .size = 300, .data = {1}};
+    assert_int_equal(start(b, "link"), MK_OK);
+    assert_int_equal(act(b, "accept_terms"), MK_OK);
+    assert_int_equal(counter_act(b->counter, &(counter_action){.name = "staff_scan", .number = "789"}), MK_OK);
+    assert_int_equal(act(b, "staff_confirm"), MK_OK);
+    for (int i = 0; i < 2; i++) {
+        to_pin(b, 3);
+        assert_string_equal(state_of(b), "pin");
+        expect_purpose(b, "link");
+        presence(b, MK_OK, 0);
+    }
+    presence(b, MK_OK, 1);
+    assert_int_equal(b->orders[CARD_OPEN], 3);
+    counter_on_card(b->counter, &other);
+    assert_string_equal(state_of(b), "reading");
+    assert_int_equal(b->orders[CARD_OPEN], 4);
+    expect_purpose(b, "resolve");
+    counter_on_card(b->counter, &other);
+    assert_string_equal(state_of(b), "pin");
+}
+
 static void test_purposes(void **state)
 {
     bench_t *b = *state;
@@ -630,6 +662,28 @@ static void test_an_undone_link_is_told(void **state)
     json_t *notices = json_object_get(snapshot, "notices");
     assert_string_equal(json_string_value(json_array_get(notices, 0)), "link_undone");
     json_decref(snapshot);
+}
+
+/* To wait is told only where "retry" is offered: the counter itself tries nothing again. */
+static void test_a_wait_needs_a_retry(void **state)
+{
+    bench_t *b = *state;
+    static const struct {
+        problem_t problem;
+        json_int_t wait_s;
+    } rows[] = {{MK_BUSY, 2}, {MK_NOT_OWNER, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uplink_answer refused = {.problem = rows[i].problem, .status = 503, .retry_after_ms = 1500};
+        to_tap(b);
+        counter_on_answer(b->counter, &refused);
+        json_t *snapshot = counter_snapshot(b->counter);
+        json_t *error = json_object_get(snapshot, "error");
+        assert_int_equal(json_integer_value(json_object_get(error, "wait_s")), rows[i].wait_s);
+        assert_int_equal(json_is_true(json_object_get(error, "retry")), rows[i].wait_s > 0);
+        json_decref(snapshot);
+        assert_int_equal(act(b, "next"), MK_OK);
+        presence(b, MK_OK, 0);
+    }
 }
 
 static void test_a_new_card_begins_anew(void **state)
@@ -711,9 +765,11 @@ int main(void)
         TEST(test_typing_cancelled),
         TEST(test_keyboard_not_offered),
         TEST(test_link_needs_the_staff),
+        TEST(test_another_card_begins_anew),
         TEST(test_purposes),
         TEST(test_not_linked),
         TEST(test_an_undone_link_is_told),
+        TEST(test_a_wait_needs_a_retry),
         TEST(test_a_new_card_begins_anew),
         TEST(test_a_suspension_code_stays_to_be_copied),
         TEST(test_an_answer_for_another_purpose),
