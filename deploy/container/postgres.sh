@@ -9,4 +9,4 @@ if [ ! -e "$data" ]; then
 	initdb -D "$data.new" -k -A peer -U postgres --locale=C.UTF-8 -E UTF8
 	mv "$data.new" "$data"
 fi
-exec postgres -D "$data" -c config_file="$here/postgresql.conf"
+exec chrt -b 0 postgres -D "$data" -c config_file="$here/postgresql.conf"

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # setup.sh HOST...: makes what docker-compose.yml mounts, in /data (./var/compose of the host): bus keys and their table,
-# ticket and credential keys, the edges' secret, a terminal authority, the test authority of cards. HOST: names of the
-# edges. What is there stays, keys are never replaced; the edges' certificate (30 days) and the revocation lists (2 days)
-# are made anew by every run. A real platform puts its own files in these places (README.md).
+# ticket and credential keys, the edges' secret, a terminal authority, an inner authority (edges and gateways to each other),
+# the test authority of cards. HOST: names of the edges. What is there stays, keys are never replaced; the certificates of
+# edges and gateways (30 days) and the revocation lists (2 days) are made anew by every run. A real platform puts its own files in these places (README.md).
 set -euo pipefail
 umask 077
 share=/usr/share/mykey
@@ -11,7 +11,7 @@ cd /data
 
 # folder of secrets: the user that reads it. Key files must belong to their reader.
 declare -A owner=([broker-a]=65532 [broker-b]=65532 [gateway]=65532 [jpki-verify]=65532 [edge]=65532 [ops]=65532
-	[terminal-ca]=65532 [registry]=65531)
+	[terminal-ca]=65532 [registry]=65531 [inner-1]=65532 [inner-2]=65532)
 principals="gateway registry jpki-verify ops terminal-ca"
 
 missing() { [ ! -e "$1" ]; }
@@ -52,6 +52,18 @@ terminal_authority() {
 	cp secrets/terminal-ca/authority.pem public/authority.pem
 }
 
+# Its key is nobody's but root's.
+inner_authority() {
+	! missing secrets/inner-ca/authority.key || mykeyctl ca init secrets/inner-ca "MyKey inner authority"
+	for number in 1 2; do
+		mykeyctl ca server secrets/inner-ca "gateway-$number"
+		mv secrets/inner-ca/server.pem "secrets/inner-$number/server.pem"
+	done
+	mykeyctl ca client secrets/inner-ca edge
+	mv secrets/inner-ca/client.pem secrets/edge/client.pem
+	cp secrets/inner-ca/authority.pem public/inner.pem
+}
+
 card_authority() {
 	python3 $share/tools/testca/testca.py testca
 	cp -r testca/roots testca/root-pins public/jpki/
@@ -84,6 +96,7 @@ edge_secret gateway/edge-secret
 copy_secret gateway/edge-secret edge/edge-secret
 acl
 terminal_authority "$@"
+inner_authority
 card_authority
 ! missing public/terms.ja || terms
 chmod -R u=rwX,go=rX public
