@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bus process: packets of a parser (two bytes of size each), to one that has not said that it is ready and to one
+ * with a request under way. What a request is answered with lies within the packet. */
+#include <sys/socket.h>
+
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/wire.h"
+
+static const uint8_t *said;
+static size_t said_size;
+
+static ssize_t fuzz_recv(int fd, void *out, size_t cap, int flags)
+{
+    (void)fd;
+    (void)flags;
+    size_t size = said_size < cap ? said_size : cap;
+    if (size > 0) memcpy(out, said, size);
+    return (ssize_t)size;
+}
+
+#define recv fuzz_recv
+#include "services/jpki-verify/checker.c"
+#undef recv
+
+static const anchors_t anchors = {.count = 2};
+static unsigned answers;
+
+static checker_t make(void)
+{
+    return (checker_t){.options.anchors = &anchors, .flight = zlist_new(), .waiting = zlist_new()};
+}
+
+bool wire_ready_is_right(const wire_ready *ready, size_t roots)
+{
+    static anchors_t some;
+    some.count = roots;
+    checker_t self = {.options.anchors = &some};
+    return is_right(&self, ready);
+}
+
+bool wire_verdict_is_sound(const wire_verdict *verdict)
+{
+    return is_sound(verdict);
+}
+
+static void on_answer(const checker_answer *answer, void *arg)
+{
+    (void)arg;
+    answers++;
+    HOLDS(answer->check < CHECK_COUNT_ && answer->issuer.size <= PROFILE_ISSUER_MAX && answer->serial.size <= 8);
+    HOLDS((answer->check == CHECK_PASSED) == (answer->issuer.size > 0 && answer->serial.size > 0));
+    uint8_t sum = 0;
+    for (size_t i = 0; i < answer->issuer.size; i++) sum ^= answer->issuer.data[i];
+    for (size_t i = 0; i < answer->serial.size; i++) sum ^= answer->serial.data[i];
+    (void)sum;
+}
+
+static void fuzz_verdict(checker_t *self)
+{
+    child_t child = {.fd = -1, .is_ready = true};
+    job *one = calloc(1, sizeof *one);
+    HOLDS(one != NULL);
+    one->fn = on_answer;
+    one->request.id = 1;
+    zlist_append(self->flight, one);
+    self->start_timer = 0;
+    answers = 0;
+    packet got = read_packet(self, &child);
+    HOLDS((got == PACKET_TAKEN) == (answers == 1));
+    HOLDS(got != PACKET_TAKEN || said_size >= sizeof(wire_verdict));
+    if (answers == 0) free(one);
+}
+
+static void fuzz_ready(const checker_t *self)
+{
+    wire_ready ready;
+    if (said_size != sizeof ready) return;
+    memcpy(&ready, said, sizeof ready);
+    if (!is_right(self, &ready)) return;
+    child_t child = {.fd = -1, .is_ready = true, .ready = ready}, other = {.fd = -1, .is_ready = true, .ready = ready};
+    HOLDS(ready.root_count == 2 && ready.crl_count <= WIRE_CRLS_MAX && ready.sandboxed == 1);
+    HOLDS(child_is_as_good(&child, &other, 1000));
+    for (uint32_t i = 0; i < ready.crl_count; i++) HOLDS(crl_fault_name(ready.faults[i]) != NULL);
+    (void)is_fresh(&child, 1000);
+}
+
+void fuzz_checker(const uint8_t *data, size_t size)
+{
+    checker_t self = make();
+    said = data;
+    said_size = size;
+    fuzz_ready(&self);
+    fuzz_verdict(&self);
+    zlist_destroy(&self.flight);
+    zlist_destroy(&self.waiting);
+}
