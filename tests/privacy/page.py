@@ -1,0 +1,176 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""make privacy: runs the checks behind each promise and prints them as a page. Exit status 0 only if all promises held."""
+
+import collections
+import datetime
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unicodedata
+import xml.etree.ElementTree as ElementTree
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+STACK, WORDS, LOGS = (f"tests/privacy/test_{name}.py::" for name in ("stack", "words", "log_schema"))
+REGISTRY, FAULTS, SCHEMA = (f"tests/integration/test_registry{name}.py::" for name in ("", "_faults", "_schema"))
+BROWSER = "tests/browser/test_page.py::"
+
+Promise = collections.namedtuple("Promise", "ja en how_ja how_en tests")
+
+PROMISES = (
+    Promise("氏名・住所・生年月日・マイナンバーを読みません。", "Your name, address, birth date and My Number are not read.",
+            "試験用カードに届いた命令をすべて数え、許可した命令の表と照らしました。", "All commands that reached the test cards, against the list of those allowed.",
+            [STACK + "test_only_the_authentication_part_of_a_card_is_asked_for", REGISTRY + "test_a_my_number_is_never_taken_in"]),
+    Promise("カードの中のその他の情報は、どこにも残りません。", "Nothing else that is on the card is left anywhere.",
+            "目印となる氏名・住所・生年月日・12桁の番号を入れたカードを使い、そのあとディスク・通信・メモリー・ブラウザーを探しました。",
+            "A card with a marked name, address, birth date and 12-digit number was used; then disk, network, memory and browser were searched.",
+            [STACK + name for name in ("test_nothing_of_the_cards_other_contents_is_on_disk",
+                                       "test_nothing_of_the_card_is_on_the_network_in_clear",
+                                       "test_nothing_of_the_card_is_in_memory_where_a_core_file_could_take_it",
+                                       "test_no_core_file_is_written", "test_the_browser_keeps_nothing")]),
+    Promise("決めた項目のほかは保存しません。氏名・貸出・購入などの項目はありません。",
+            "Nothing is kept but what is listed; there is no place for names, loans or purchases.",
+            "データベースの列と通信の項目を、公開の一覧 docs/data-dictionary.csv と一つずつ照らしました。",
+            "Every column of the database and every field of a message, against the public list docs/data-dictionary.csv.",
+            [SCHEMA + "test_schema_equals_the_data_dictionary", SCHEMA + "test_free_forms_are_only_where_they_are_listed",
+             *(WORDS + name for name in ("test_messages_equal_the_data_dictionary", "test_every_row_says_why_and_how_long",
+                                         "test_no_name_has_a_banned_word", "test_every_exception_has_a_reason",
+                                         "test_no_column_can_take_anything"))]),
+    Promise("だれが来たかを残しません。", "Nobody can tell afterwards who came.",
+            "二人が50回ずつカードをかざし、前後の全データと記録を比べました。", "Two holders tapped fifty times each; all data and logs before and after were compared.",
+            [STACK + "test_a_hundred_taps_leave_nothing_that_tells_who_came"]),
+    Promise("動作の記録に個人の情報を書きません。", "Logs say nothing of a person.",
+            "すべての行を、許可した項目の表と照らし、ID・番号・証明書の値を探しました。",
+            "Every line against the list of allowed fields, and a search for IDs, numbers and values of certificates.",
+            [STACK + "test_every_log_line_keeps_to_its_form", STACK + "test_no_log_line_and_no_metric_names_a_person",
+             LOGS + "test_a_bad_line_is_refused"]),
+    Promise("IDを削除すると、本人につながるものは残りません。控えを戻しても戻りません。",
+            "When you delete your ID, nothing is left that leads to you; a restored backup does not bring it back.",
+            "作成・登録・利用・削除のあと全データを探し、削除前の控えを戻して確かめました。",
+            "An ID was created, linked, used and deleted; all data were searched, and a backup from before was restored.",
+            [STACK + "test_a_deleted_id_leaves_nothing_that_leads_to_the_person",
+             FAULTS + "test_deletion_leaves_nothing_that_leads_to_the_person", FAULTS + "test_a_restored_backup_brings_nobody_back"]),
+    Promise("ある窓口は、ほかの窓口の番号を知ることができません。", "A counter cannot learn your numbers at other counters.",
+            "二つの窓口が受け取る値を比べ、当てずっぽうの番号を1万回ずつ試しました。（時間の差は参考：t が±4.5以内なら差は見られない）",
+            "What two counters receive was compared; 10,000 guesses each were made. (Times are for information: no difference seen within t = ±4.5.)",
+            [STACK + "test_two_operators_cannot_join_what_they_see", STACK + "test_guessing_another_operators_numbers_tells_nothing",
+             STACK + "test_guessing_suspension_codes_tells_nothing"]),
+    Promise("暗証番号は利用者側の画面だけ、職員の操作は職員側の画面だけにあります。",
+            "The PIN is entered on the resident's side only; staff actions are on the staff side only.",
+            "実物のブラウザーで両側の画面を調べました。", "Both sides were looked at in a real browser.",
+            [BROWSER + "test_the_staff_side_has_no_secret_of_the_resident", BROWSER + "test_each_side_holds_only_its_own_actions"]),
+)
+
+NOT_SHOWN = (
+    ("窓口の端末は、だれかがカードをかざした時刻を記録します。だれかは分かりません。",
+     "A counter's log says at what time somebody tapped a card, not who."),
+    ("削除した直後は、データベースの内部の書き込み記録と古い控えに、消す前の行がしばらく残ります。",
+     "Just after a deletion, the database's own journal and older backups still hold the deleted rows for a while."),
+    ("試験用のカードで確かめました。実物のカードのほかの区画は、試験用カードでは署名用証明書で代えています。",
+     "Simulated cards were used; what real cards hold in other places stood in their signature certificate."),
+)
+
+Result = collections.namedtuple("Result", "passed ja en")
+
+
+def run_tests(folder, nodes, report):
+    """Runs one folder's tests; nodes: these only."""
+    command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "-o", "junit_family=xunit1",
+               *nodes]
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        sys.stderr.write(f"{folder}:\n{done.stdout}\n")
+    return read_report(report) if os.path.exists(report) else {}
+
+
+def read_report(path):
+    """Test → Result; of one with several cases all must have passed. What was skipped did not pass."""
+    results = {}
+    for case in ElementTree.parse(path).getroot().iter("testcase"):
+        node = case.get("classname").replace(".", "/") + ".py::" + case.get("name").split("[")[0]
+        bad = any(case.find(kind) is not None for kind in ("failure", "error", "skipped"))
+        said = {one.get("name"): one.get("value") for one in case.iter("property")}
+        before = results.get(node, Result(True, "", ""))
+        results[node] = Result(before.passed and not bad, said.get("ja", before.ja), said.get("en", before.en))
+    return results
+
+
+def run_all():
+    folders = collections.defaultdict(list)
+    for promise in PROMISES:
+        for node in promise.tests:
+            folders[os.path.dirname(node)].append(node)
+    folders["tests/privacy"] = ["tests/privacy"]  # with the tests of the checks themselves
+    results = {}
+    with tempfile.TemporaryDirectory(prefix="mykey-privacy-") as out:
+        for folder, nodes in folders.items():
+            results |= run_tests(folder, nodes, os.path.join(out, os.path.basename(folder) + ".xml"))
+    return results
+
+
+def failed_tests(promise, results):
+    """A test that did not run is no proof."""
+    return [node for node in promise.tests if node not in results or not results[node].passed]
+
+
+def wrapped(text, indent):
+    """Lines of about 100 columns; Japanese may break anywhere and is two columns wide."""
+    if text.isascii():
+        return textwrap.wrap(text, 100, initial_indent=indent, subsequent_indent=indent)
+    lines, width = [indent], len(indent)
+    for character in text:
+        columns = 2 if unicodedata.east_asian_width(character) in "WFA" else 1
+        if width + columns > 100 and character not in "、。）」：・ー":
+            lines, width = [*lines, indent], len(indent)
+        lines[-1], width = lines[-1] + character, width + columns
+    return lines
+
+
+def section(promises, results, lang):
+    how, seen, yes, no = {"ja": ("確かめ方", "結果", "守られています", "守られていません"), "en": ("Checked", "Found", "holds", "DOES NOT HOLD")}[lang]
+    comma = "：" if lang == "ja" else ": "
+    lines = []
+    for number, promise in enumerate(promises, 1):
+        bad = failed_tests(promise, results)
+        said = [getattr(results[node], lang) for node in promise.tests if node in results and getattr(results[node], lang)]
+        verdict = no if bad else yes
+        lines += wrapped(f"{number}. {getattr(promise, lang)}", "")
+        lines += wrapped(f"{how}{comma}{getattr(promise, 'how_' + lang)}", "   ")
+        lines += wrapped(f"{seen}{comma}{verdict}" + (f"（{' / '.join(said)}）" if said and lang == "ja" else f" ({'; '.join(said)})" if said else ""),
+                         "   ")
+        lines += [f"   ! {node}" for node in bad] + [""]
+    return lines
+
+
+def other_faults(results):
+    """Tests of the checks themselves."""
+    named = {node for promise in PROMISES for node in promise.tests}
+    return sorted(node for node, result in results.items() if node not in named and not result.passed)
+
+
+def render(results, when):
+    bad = [promise for promise in PROMISES if failed_tests(promise, results)]
+    others = other_faults(results)
+    good = len(PROMISES) - len(bad)
+    lines = ["マイキープラットフォーム：利用者への約束と、いま確かめた結果", f"{when}　約束{len(PROMISES)}件のうち{good}件が守られています。", ""]
+    lines += section(PROMISES, results, "ja") + ["この検査で分からないこと"] + [line for ja, _ in NOT_SHOWN for line in wrapped(f"・{ja}", "")]
+    lines += ["", "-" * 100, "", "MyKey Platform: what residents are promised, and what was found just now",
+              f"{when}  {good} of {len(PROMISES)} promises hold.", ""]
+    lines += section(PROMISES, results, "en") + ["What this does not show"] + [line for _, en in NOT_SHOWN for line in wrapped(f"- {en}", "")]
+    if others:
+        lines += ["", "検査そのものの不具合 / the checks themselves failed:", *(f"! {node}" for node in others)]
+    return "\n".join(lines), not bad and not others
+
+
+def main():
+    print("確かめています（数分）… / checking, a few minutes …", file=sys.stderr, flush=True)
+    text, held = render(run_all(), datetime.datetime.now().strftime("%Y-%m-%d %H:%M"))
+    print(text)
+    sys.exit(0 if held else 1)
+
+
+if __name__ == "__main__":
+    main()
