@@ -68,6 +68,10 @@ def set_viewport(driver, width, height, scale=1):
         "width": width, "height": height, "deviceScaleFactor": scale, "mobile": False})
 
 
+# The sheet of icons comes after the page.
+ICONS_DRAWN = "return [...document.querySelectorAll('use')].every((use) => use.getBBox().width > 0)"
+
+
 class NotReached(AssertionError):
     """The page did not come to what was waited for, or a control can't be reached by Tab."""
 
@@ -238,6 +242,7 @@ class Counter:
     def screenshot(self, path):
         path = pathlib.Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.wait("icons", lambda _: self.driver.execute_script(ICONS_DRAWN))
         path.write_bytes(self.picture())
         return path
 

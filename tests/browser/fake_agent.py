@@ -2,22 +2,27 @@
 """Serves the real page files with the agent's headers and pushes snapshots that a test hands it. No agent logic: it is
 only there to bring the page into each state. A test may script answers: `agent.on_action = function(action, body)`."""
 
+import contextlib
 import http.server
 import json
 import pathlib
 import queue
+import re
 import secrets
 import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json", ".svg": "image/svg+xml"}
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
-    "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp", "Cache-Control": "no-store",
-    "Permissions-Policy": "clipboard-read=(), clipboard-write=(), camera=(), microphone=(), geolocation=()",
-}
+
+
+def served_headers():
+    """The headers of agent/loopback.c, so that the tests' page is as confined as the agent's."""
+    table = re.search(r"security_headers\[\] = \{(.*?)\n\};", (ROOT / "agent/loopback.c").read_text(encoding="utf-8"), re.S)[1]
+    rows = re.findall(r'\{"([\w-]+)",\s*((?:"[^"]*"\s*)+)\}', table)
+    return {name: "".join(re.findall(r'"([^"]*)"', parts)) for name, parts in rows}
+
+
+HEADERS = served_headers()
 
 
 def page_file(path):
@@ -71,6 +76,16 @@ class FakeAgent:
         with self._lock:
             for stream in self._streams:
                 stream.put(None)
+
+    @contextlib.contextmanager
+    def away(self):
+        """Ends the streams and takes no new one for a while."""
+        subscribe, self._subscribe = self._subscribe, lambda: (_ for _ in ()).throw(OSError)
+        try:
+            self.drop_streams()
+            yield
+        finally:
+            self._subscribe = subscribe
 
     def close(self):
         self.drop_streams()

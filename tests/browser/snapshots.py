@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots by hand from docs/counter-page.md: every state and its variants, by the name that its screenshot gets."""
+"""Snapshots by hand from docs/counter-page.md: every state and its variants, by the name that its screenshot gets. The one
+list of what the page can show; test_gate.py checks all of it, and that no state of the agent is missing."""
 
 import re
+import typing
 
 from fake_agent import ROOT
 
@@ -17,6 +19,7 @@ OWN_CODES = ["PIN_WRONG", "PIN_BLOCKED", "CARD_REMOVED", "CARD_NOT_MYNUMBER", "C
              "KEYBOARD_UNAVAILABLE"]
 PURPOSES = ["resolve", "link", "unlink", "withdraw_consent"]
 ID_PURPOSES = ["create_id", "show_id", "change_id", "delete_id", "resume_id"]
+PARTS = ["terminal", "checks", "pin", "number", "clear", "keyboard", "terms", "link", "id", "manual", "notices", "error"]
 
 
 def table_codes():
@@ -72,7 +75,7 @@ def states():
         "wait": snap("wait"),
         "wait-link": snap("wait", purpose="link", link={"number": "789", "staff_confirmed": True}),
         "wait-city": snap("wait", CITY, purpose="show_id"),
-        "wait-check": snap("wait", checks={**CHECKS, "network": "NETWORK_DOWN"}, notices=["link_undone"]),
+        "wait-check": snap("wait", checks={**CHECKS, "network": "NETWORK_DOWN"}),
         "reading": snap("reading"),
         "pin": snap("pin", pin={"entered": 2, "tries": 3, "last": False}),
         "pin-tries": snap("pin", pin={"entered": 0, "tries": 2, "last": False}),
@@ -97,7 +100,6 @@ def states():
         "staff_scan-read": snap("staff_scan", purpose="link", link={"number": "789", "staff_confirmed": False}),
         "manual": snap("manual", manual={"number": "", "problem": ""}),
         "manual-problem": snap("manual", manual={"number": "7-8", "problem": "NUMBER_INVALID"}),
-        "manual-number": snap("manual", manual={"number": "789", "problem": ""}),
         "done-create_id": snap("done", CITY, purpose="create_id", id={"mykey_id": "MY123456", "suspend_code": "1234 5678 9012 3456"}),
         "done-show_id": snap("done", CITY, purpose="show_id", id={"mykey_id": "MY123456"}, clear=clear),
         "done-change_id": snap("done", CITY, purpose="change_id", id={"mykey_id": "MY654321"}, clear=clear),
@@ -110,7 +112,11 @@ def states():
         "done-suspend": snap("done", CITY, purpose="suspend", clear=clear),
         "error-SUSPEND_CODE_WRONG": {**error("SUSPEND_CODE_WRONG", CITY), "purpose": "suspend"},
         "error-PIN_WRONG": error("PIN_WRONG", tries=2, retry=True),
-        "error-NETWORK_DOWN": error("NETWORK_DOWN", retry=True, wait_s=8),
+        "error-NETWORK_DOWN": error("NETWORK_DOWN", wait_s=8),
+        "error-BUSY": error("BUSY", retry=True, wait_s=8),
+        "error-NO_MYKEY_ID": {**error("NO_MYKEY_ID", CITY), "purpose": "show_id"},
+        "error-CERT_EXPIRED-city": {**error("CERT_EXPIRED", CITY), "purpose": "create_id"},
+        "error-NOT_LINKED": {**error("NOT_LINKED"), "purpose": "undo_link"},
         "error-INTERNAL": error("INTERNAL", incident="0123456789abcdef0123456789abcdef"),
         "error-REVOCATION_STALE": error("REVOCATION_STALE", incident="0123456789abcdef0123456789abcdef"),
     }
@@ -121,3 +127,40 @@ def states():
 
 
 STATES = states()
+
+
+class Scene(typing.NamedTuple):
+    """A screen: a snapshot, and what the page shows of itself on top of it (a step of probes.js)."""
+
+    snapshot: dict
+    step: str = ""
+    views: tuple = ("both", "resident", "staff")
+    refused: str = ""  # what the agent answers to an action
+    failing: bool = False  # an error of the page's own
+    is_code_only: bool = False  # made of the same parts as a scene beside it; only its texts are its own
+
+    @property
+    def is_error(self):
+        return self.failing or self.snapshot["state"] == "error" or self.snapshot.get("keyboard", {}).get("phase") == "failed"
+
+
+def scenes():
+    staff = ("both", "staff")
+    made = {name: Scene(snapshot) for name, snapshot in STATES.items()}
+    made |= {f"error-{code}": Scene(error(code), is_code_only=True) for code in all_codes() if f"error-{code}" not in STATES}
+    return made | {
+        "wait-folds": Scene(STATES["wait-city"], "folds", staff),
+        "wait-missing": Scene(STATES["wait"], "missing", staff, failing=True),
+        "wait-asked": Scene({**STATES["wait-city"], "manual": {"number": "789"}}, "asked", staff),
+        "wait-sent": Scene(STATES["wait-city"], "sent", staff),
+        "wait-refused": Scene(STATES["wait"], "refused", staff, "DENIED", failing=True),
+        "staff_scan-missing": Scene(STATES["staff_scan"], "missing", staff, failing=True),
+        "staff_scan-rescan": Scene(STATES["staff_scan-read"], "folds", staff),
+        "manual-missing": Scene(STATES["manual"], "missing", staff, failing=True),
+        "number-copied": Scene(STATES["number"], "copied", staff),
+        "number-refused": Scene(STATES["number"], "refused", refused="DENIED", failing=True),
+        "pin-short": Scene(STATES["pin"], "short", ("both", "resident"), "BAD_REQUEST"),
+    }
+
+
+SCENES = scenes()

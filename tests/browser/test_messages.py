@@ -19,6 +19,7 @@ JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 PURPOSES = snapshots.PURPOSES + snapshots.ID_PURPOSES + ["undo_link", "suspend"]
 ERRORS = dict(re.findall(r"^  (\w+): \['(\w+', '\w+)'\]", CODE["errors.js"], re.M))
 PARTS = {pair.split("', '")[0] for pair in ERRORS.values()}
+SPECIAL = {"create_here", "resume_here", "undo_unknown"}
 FIXES = {pair.split("', '")[1] for pair in ERRORS.values()}
 FAMILIES = {
     "title.${}": ["both", "resident", "staff"],
@@ -42,8 +43,11 @@ FAMILIES = {
     "pin.${}": ["hurried", "short"],
     "copy.${}": ["ok", "failed"],
     "part.${}": PARTS,
-    "fix.${}": FIXES,
-    "fix.${}.staff": FIXES,
+    "fix.${}": FIXES | SPECIAL,
+    "fix.${}.staff": FIXES | SPECIAL,
+    "today.${}": ["card", "id"],
+    "today.${}.staff": ["card", "id"],
+    "hurry.${}": ["card", "id"],
     "error.${}": ERRORS,
     "${}.${}": [],  # options(): spelled out below
 }
@@ -77,7 +81,7 @@ def test_both_languages_have_the_same_places():
 
 def test_texts_are_in_their_language():
     for key, text in TABLES["ja"].items():
-        assert JAPANESE.search(text) or key == "lang.en", key
+        assert JAPANESE.search(text) or key == "lang.en" or re.fullmatch(r"\{\w+\}", text), key
     for key, text in TABLES["en"].items():
         assert not JAPANESE.search(text) or key == "lang.ja", key
 
