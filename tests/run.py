@@ -35,7 +35,6 @@ def as_one(result):
 
 def meson(build):
     result = shell("meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs")
-    passed = failed = 0
     with open(os.path.join(build, "meson-logs", "testlog.txt"), encoding="utf-8", errors="replace") as log:
         text = log.read()
     # Each program is a cmocka group; its closing lines give the counts of its tests.
@@ -50,9 +49,12 @@ def meson(build):
 def pytest(folder, at_once=1):
     """at_once: files that run side by side; most tests wait for timers and processes, not for a core."""
     report = os.path.join(BUILD, f"pytest-{os.path.basename(folder)}.xml")
-    result = subprocess.run(
-        ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=8", f"--junitxml={report}",
-         *(["-n", str(at_once), "--dist", "loadfile"] if at_once > 1 else []), folder], cwd=ROOT, env={**os.environ, "MYKEY_BUILD": BUILD, "PYTHONDONTWRITEBYTECODE": "1"})
+    if os.path.exists(report):
+        os.unlink(report)  # an older run's is not this one's
+    command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=8", f"--junitxml={report}", folder]
+    if at_once > 1:
+        command += ["-n", str(at_once), "--dist", "loadfile"]
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, "MYKEY_BUILD": BUILD, "PYTHONDONTWRITEBYTECODE": "1"})
     if result.returncode not in (0, 1) or not os.path.exists(report):
         return 0, 1, 0
     suite = ElementTree.parse(report).getroot().find("testsuite")
@@ -86,6 +88,15 @@ def sanitize():
     return meson(build)
 
 
+def fuzz():
+    """Every parser's harness for 10 s under ASan and UBSan, then the parsers' line coverage."""
+    result = subprocess.run([sys.executable, "tests/fuzz/run.py"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, errors="replace")
+    show(result.stdout)
+    counts = re.search(r"^(\d+) passed, (\d+) failed$", result.stdout, re.MULTILINE)
+    return (int(counts.group(1)), int(counts.group(2)), 0) if counts else (0, 1, 0)
+
+
 def lint():
     return as_one(shell("tools/lint/lint.sh"))
 
@@ -102,11 +113,15 @@ def story():
     return pytest("tests/story")
 
 
+def privacy():
+    return pytest("tests/privacy")
+
+
 def container():
     return pytest("tests/container")
 
 
-SUITES = {suite.__name__: suite for suite in (lint, unit, clang, sanitize, integration, story, browser, container)}
+SUITES = {suite.__name__: suite for suite in (lint, unit, clang, sanitize, fuzz, integration, story, browser, privacy, container)}
 
 
 def main():

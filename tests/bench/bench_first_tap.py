@@ -56,16 +56,21 @@ class FreshDebian:
         run("tar", "-C", self.root, "-xf", tar)
         os.chmod(self.root, 0o755)  # the database's user must reach what is below
         run("git", "clone", "-q", "--no-hardlinks", ROOT, f"{self.root}/src")
-        shutil.copy("/etc/apt/sources.list", f"{self.root}/etc/apt/") if os.path.exists("/etc/apt/sources.list") else None
-        shutil.copytree("/etc/apt/sources.list.d", f"{self.root}/etc/apt/sources.list.d", dirs_exist_ok=True)
         shutil.copy("/etc/resolv.conf", f"{self.root}/etc/resolv.conf")
-        if os.path.exists("/etc/apt/sources.list.d/debian.sources") and os.path.exists(f"{self.root}/etc/apt/sources.list"):
-            os.unlink(f"{self.root}/etc/apt/sources.list")
+        self.take_sources()
+
+    def take_sources(self):
+        """Packages come from where this machine's come from."""
+        os.unlink(f"{self.root}/etc/apt/sources.list")
+        if os.path.exists("/etc/apt/sources.list"):
+            shutil.copy("/etc/apt/sources.list", f"{self.root}/etc/apt/")
+        shutil.copytree("/etc/apt/sources.list.d", f"{self.root}/etc/apt/sources.list.d", dirs_exist_ok=True)
 
     def start(self, command):
         """A shell command inside: its own mounts and processes, this machine's network."""
         # The root is made a mount of its own, as a machine's root is.
-        inside = (f"mount --bind {self.root} {self.root} && mount --bind {self.archives} {self.root}/var/cache/apt/archives && mount --rbind /dev {self.root}/dev && "
+        inside = (f"mount --bind {self.root} {self.root} && mount --rbind /dev {self.root}/dev && "
+                  f"mount --bind {self.archives} {self.root}/var/cache/apt/archives && "
                   f"mount -t proc proc {self.root}/proc && exec chroot {self.root} /bin/sh -c \"$1\"")
         return subprocess.Popen(["unshare", "-m", "-p", "-f", "--kill-child=KILL", "sh", "-c", inside, "sh", command],
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -121,7 +126,7 @@ def main():
         sys.exit("first_tap needs root: it makes Debian systems of its own")
     os.makedirs(WORK, exist_ok=True)
     tar, archives = base()
-    if not os.listdir(archives) or not any(name.endswith(".deb") for name in os.listdir(archives)):
+    if not any(name.endswith(".deb") for name in os.listdir(archives)):
         print("first_tap: downloading the packages once", flush=True)
         in_fresh_debian(install_and_compile, tar, archives)
     bench = Bench("first_tap", unit="s", better="lower")

@@ -2,15 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """tap_cpu: CPU time of a library PIN tap over kept-alive connections, all server processes together, against its floor.
 
-Ours: 10,000 taps (resolve) through HAProxy, gateway, brokers, jpki-verify, registry and PostgreSQL, on 48 connections; every tap
-has a fresh challenge and a fresh signature; the generator's own time is not counted. Floor: tests/bench/tap_floor.c with its
-database backend. Both sides alternate, each pinned to one core, the generator to the other."""
+Ours: taps (resolve) through HAProxy, gateway, brokers, jpki-verify, registry and PostgreSQL; every tap has a fresh challenge and
+a fresh signature; mykey-load's own time is not counted. Two ways of coming: in waves of 240 (the servers are busy while they
+work, as in a rush), and from 48 counters that begin a new tap at once (the servers wait for the signatures, which take the
+generator's core longer than all else). Floor: tests/bench/tap_floor.c with its database backend. The sides alternate, each
+pinned to one core, the generator to the other."""
 
+import csv
+import hashlib
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 for folder in ("../../tools/dev", "../lib", "."):
@@ -19,43 +24,64 @@ for folder in ("../../tools/dev", "../lib", "."):
 from benchlib import Bench  # noqa: E402
 from cpu import cpu_seconds, descendants, spent, stat  # noqa: E402
 from cryptography import x509  # noqa: E402
-from layout import BUILD, Layout  # noqa: E402
+from layout import BUILD, Layout, program  # noqa: E402
 from operators import HOLDERS  # noqa: E402
 from seed import credential_id, newest_key, seed  # noqa: E402
 from soft_terminal import Card, SoftTerminal  # noqa: E402
 from stack import Stack  # noqa: E402
 from wire import canonical, tap  # noqa: E402
 
-TAPS, PAIRS, CONNECTIONS = int(os.environ.get("TAPS", "10000")), 5, 48
+TAPS, PAIRS, TERMINALS = int(os.environ.get("TAPS", "10000")), 5, 240  # a terminal has one tap at a time
+WAYS = (("waves of 240", TERMINALS, "--wave", "240"), ("48 at any time", 48, "--in-flight", "48"))
 SERVER_CPU, GENERATOR_CPU = {0}, {1}  # as in the latency figures: wake-ups across cores would be half of what is measured
 UNLIMITED = {"gateway-1": {"gateway": dict.fromkeys(
     ("terminal_rate", "terminal_burst", "rate", "burst", "enrol_rate", "enrol_burst"), 100000)}}
-EDGE_LIMITS = ["--certificate-rate", "1000000", "--enrol-rate", "1000000"]
+EDGE_LIMITS = ["--certificate-rate", "1000000", "--enrol-rate", "1000000", "--source-connection-rate", "10000"]
 
 
-def enrol(stack, index):
+def invites(stack, folder, count):
+    path = os.path.join(folder, "terminals.csv")
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"A1,counter {index}\n" for index in range(count))
+    made = stack.ctl("terminal", "invite", "--csv", path, "--authority", f"{stack.authority}/authority.pem")
+    return [row["invite"] for row in csv.DictReader(made.splitlines())]
+
+
+def enrol(stack, index, invite):
     folder = stack.layout.in_data("terminals", f"soft-{index}")
     os.makedirs(folder, exist_ok=True)
     soft = SoftTerminal("127.0.0.1", stack.ports["edge-a"], f"{stack.authority}/authority.pem", folder)
-    soft.enrol(stack.ctl("terminal", "invite", "A1", "--authority", f"{stack.authority}/authority.pem").strip())
-    return soft
+    soft.enrol(invite, seconds=60)
+    soft.connection.close()
 
 
-def work(soft, card, count):
-    for _ in range(count):
-        reply = soft.tap(card, tap.PURPOSE_RESOLVE, "A1")
-        assert list(reply.customer_ids) == ["789"]
+def server_pids(stack):
+    return [process.pid for process in stack.processes.values()] + [stack.cluster.server.pid]
 
 
-def ours(stack, softs, card, count):
-    pids = [process.pid for process in stack.processes.values()] + [stack.cluster.server.pid]
-    before = cpu_seconds(pids)
-    threads = [threading.Thread(target=work, args=(soft, card, count // len(softs))) for soft in softs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return spent(before, cpu_seconds(pids)) / count
+class Load:
+    """mykey-load with its connections made: what they cost is not a tap's."""
+
+    def __init__(self, stack, cards, connections, *way):
+        command = [program("mykey-load"), "--terminals", stack.layout.in_data("terminals"), "--cards", cards, "--edge",
+                   f"127.0.0.1:{stack.ports['edge-a']}", "--server-ca", f"{stack.authority}/authority.pem", "--operator", "A1",
+                   "--connections", str(connections), "--taps", str(TAPS // PAIRS), "--wait", *way]
+        self.pids = server_pids(stack)
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self.child.stdout.readline() != "ready\n":
+            sys.exit("tap_cpu: mykey-load could not connect")
+
+    def run(self):
+        """CPU seconds of a tap; the servers may still be finishing when the last answer is there."""
+        before = cpu_seconds(self.pids)
+        self.child.stdin.write("go\n")
+        self.child.stdin.flush()
+        report = json.loads(self.child.stdout.readline())
+        used = spent(before, cpu_seconds(self.pids))
+        self.child.stdin.close()
+        if self.child.wait() != 0:
+            sys.exit(f"tap_cpu: not every tap ended well: {report}")
+        return used / report["taps"]
 
 
 def pin(pids, cpus):
@@ -70,7 +96,6 @@ class Floor:
         self.conninfo, self.folder = stack.cluster.conninfo("registry", "registry_owner"), folder
         certificate = x509.load_der_x509_certificate(card.certificate)
         statement = tap.TapStatement(version=1)
-        import hashlib
         self.write("digest", hashlib.sha256(canonical(statement)).digest())
         self.write("signature", card.sign(statement))
         self.write("modulus", certificate.public_key().public_numbers().n.to_bytes(256, "big"))
@@ -87,7 +112,8 @@ class Floor:
 
     def run(self, count):
         files = [os.path.join(self.folder, name) for name in ("modulus", "signature", "digest", "keys")]
-        child = subprocess.Popen(["taskset", "-c", ",".join(map(str, SERVER_CPU)), os.path.join(BUILD, "tests/bench/tap_floor"), self.conninfo, str(count), *files],
+        pinned = ["taskset", "-c", ",".join(map(str, SERVER_CPU))]
+        child = subprocess.Popen([*pinned, os.path.join(BUILD, "tests/bench/tap_floor"), self.conninfo, str(count), *files],
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         backend, own = child.stdout.readline().split()
         seconds = float(own) + stat(int(backend))[1]
@@ -101,17 +127,22 @@ def main():
     with tempfile.TemporaryDirectory() as folder, Stack(layout, settings=UNLIMITED,
                                                         edge_limits=EDGE_LIMITS) as stack:
         seed(stack)
-        card = Card(stack.layout.in_data("ca", "cards", "card-1"))
-        softs = [enrol(stack, index) for index in range(CONNECTIONS)]
-        floor = Floor(stack, card, folder)
-        ours(stack, softs, card, 10 * CONNECTIONS)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda numbered: enrol(stack, *numbered), enumerate(invites(stack, folder, TERMINALS))))
+        card = stack.layout.in_data("ca", "cards", "card-1")
+        cards = os.path.join(folder, "cards")
+        with open(cards, "w", encoding="utf-8") as file:
+            file.write(f"{card}\t789\n")
+        floor = Floor(stack, Card(card), folder)
+        Load(stack, cards, 48, "--in-flight", "48").run()
         if os.cpu_count() > 1:
-            pin([process.pid for process in stack.processes.values()] + [stack.cluster.server.pid], SERVER_CPU)
+            pin(server_pids(stack), SERVER_CPU)
             os.sched_setaffinity(0, GENERATOR_CPU)
-        for _ in range(PAIRS):
-            bench.pair(ours(stack, softs, card, TAPS // PAIRS) * 1e6, floor.run(TAPS // PAIRS) * 1e6, size=TAPS)
+        for name, connections, *way in WAYS:
+            for _ in range(PAIRS):
+                bench.pair(Load(stack, cards, connections, *way).run() * 1e6, floor.run(TAPS // PAIRS) * 1e6, size=name)
     layout.remove()
-    bench.finish()
+    bench.finish(taps=TAPS)
 
 
 if __name__ == "__main__":

@@ -54,11 +54,13 @@ def test_only_the_edges_publish_a_port_and_only_to_this_machine(described):
 
 
 def test_networks(described):
-    assert yaml.safe_load(config())["networks"]["bus"] == {"internal": True}
+    networks = yaml.safe_load(config())["networks"]
+    assert networks["bus"] == networks["inner"] == {"internal": True}
     alone = {name for name, service in described.items() if service.get("network_mode") == "none"}
     assert alone == {"postgres", "migrate", "setup"}
     for name in set(described) - alone:
-        assert list(described[name]["networks"]) == (["front"] if name.startswith("edge-") else ["bus"]), name
+        wanted = {"edge": ["front", "inner"], "inner": ["inner"]}.get(name.split("-")[0], ["bus"])
+        assert sorted(described[name]["networks"]) == wanted, name
 
 
 def mounts(service):
@@ -80,6 +82,11 @@ def test_each_service_has_its_own_secrets_and_no_other(described):
         for setting, value in service.get("environment", {}).items():
             if setting.endswith(("_KEY", "_KEYS", "_SECRET_FILE")):
                 assert value.startswith(("/run/secrets/", "/etc/mykey/bus/")), setting
+
+
+def test_only_gateways_and_their_tls_side_share_a_socket(described):
+    reach = {name for name, service in described.items() if "/run/mykey/http" in mounts(service)}
+    assert reach == {"gateway-1", "gateway-2", "inner-1", "inner-2"}
 
 
 def test_only_the_registry_reaches_the_database(described):
@@ -139,7 +146,7 @@ def test_two_of_each_take_work(platform):
     found = platform.containers()
     assert len(found["registry"]) == 2 and len(found["jpki-verify"]) == 2
     for broker in json.loads(platform.ctl("bus", "stats", "--json")):
-        assert {row["service"]: row["workers"] for row in broker} == {"registry": 2, "jpki": 2}
+        assert {row["service"]: row["workers"] for row in broker["services"]} == {"registry": 2, "jpki": 2}
 
 
 # ---- a tap ----
@@ -214,4 +221,5 @@ def test_setup_again_keeps_keys_and_a_restart_keeps_data(platform, terminal, car
     platform.compose("run", "--rm", "-T", "setup")
     platform.compose("restart", "--timeout", "35", "postgres", "registry", "jpki-verify", "gateway-1", "gateway-2")
     platform.wait_healthy()
+    terminal.reconnect()  # that may take longer than an idle connection is kept
     assert resolve(terminal, card) == [NUMBER]

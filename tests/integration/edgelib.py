@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates, a real edge in front of an observer that shows what arrives, and a client that can send anything."""
 
+import contextlib
 import datetime
 import http.client
 import http.server
@@ -33,6 +34,15 @@ NOBODY = 65534
 HOUR = datetime.timedelta(hours=1)
 
 
+def write_secret(path, data):
+    """Readable by the edge's user alone."""
+    with os.fdopen(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as file:
+        file.write(data)
+        if os.geteuid() == 0:
+            os.fchown(file.fileno(), NOBODY, NOBODY)
+    os.replace(path + ".new", path)
+
+
 class Authority:
     """A self-made certificate authority; cert() writes NAME.pem (chain and key)."""
 
@@ -56,15 +66,15 @@ class Authority:
                 .serial_number(x509.random_serial_number()).not_valid_before(start)
                 .not_valid_after(datetime.datetime.utcnow() + life))
 
-    def cert(self, name, usage=ExtendedKeyUsageOID.CLIENT_AUTH, life=HOUR):
+    def cert(self, name, usage=ExtendedKeyUsageOID.CLIENT_AUTH, life=HOUR, host="localhost"):
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate = (self.build(subject, key.public_key(), life)
                        .add_extension(x509.ExtendedKeyUsage([usage]), False)
-                       .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+                       .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), False)
                        .sign(self.key, hashes.SHA256()))
         path = os.path.join(self.directory, f"{name}.pem")
-        self.write(path, certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        write_secret(path, certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
         return path
 
@@ -75,12 +85,13 @@ def fingerprint(path):
 
 
 class Observer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Stands where a gateway stands: answers with the request that it saw, as JSON; /health with self.health."""
+    """Stands where a gateway stands: answers with the request that it saw, as JSON; /health with self.health. mute: it takes
+    requests and goes without an answer."""
 
     daemon_threads = True
 
     def __init__(self, name, path):
-        self.name, self.path, self.health, self.seen = name, path, 200, []
+        self.name, self.path, self.health, self.seen, self.mute = name, path, 200, [], False
         super().__init__(path, ObserverHandler)
         os.chmod(path, 0o666)
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -109,6 +120,9 @@ class ObserverHandler(http.server.BaseHTTPRequestHandler):
         seen = {"gateway": self.server.name, "path": self.path, "headers": [[k.lower(), v] for k, v in self.headers.items()],
                 "size": len(body), "connection": self.connection_number}
         self.server.seen.append(seen)
+        if self.server.mute:
+            self.close_connection = True
+            return
         data = json.dumps(seen).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(data)))
@@ -130,18 +144,25 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def nobody_command(command):
+    """As a user without rights, where the tests run as root."""
+    as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    return [*(as_nobody if os.geteuid() == 0 else ()), *command]
+
+
 class Edge:
-    """haproxy with the rendered template; nobody: as a user without rights, where the tests run as root."""
+    """haproxy with the rendered template; nobody: as a user without rights, where the tests run as root; more: arguments."""
 
     def __init__(self, directory, name, cert, authority, gateways, nobody=True, **limits):
         self.directory, self.name, self.nobody = directory, name, nobody and os.geteuid() == 0
         self.port, self.conf = free_port(), os.path.join(directory, f"{name}.cfg")
         self.ops = os.path.join(directory, f"{name}.ops")
+        more = limits.pop("more", ())
         secret_map = os.path.join(directory, "edge.map")
-        Authority.write(secret_map, f"edge {SECRET}\n".encode())
-        command = ["/usr/bin/python3", f"{ROOT}/deploy/haproxy/render.py", "--out", self.conf, "--listen",
+        write_secret(secret_map, f"edge {SECRET}\n".encode())
+        command = ["/usr/bin/python3", f"{ROOT}/deploy/haproxy/render.py", "edge", "--out", self.conf, "--listen",
                    f"127.0.0.1:{self.port}", "--cert", cert, "--terminal-ca", authority, "--secret-map", secret_map,
-                   "--stats", os.path.join(directory, f"{name}.stats"), "--ops", f"unix:{self.ops}"]
+                   "--stats", os.path.join(directory, f"{name}.stats"), "--ops", f"unix:{self.ops}", *more]
         for gateway, path in gateways.items():
             command += ["--gateway", f"{gateway}={path}"]
         for limit, value in limits.items():
@@ -152,7 +173,7 @@ class Edge:
     def start(self):
         command = ["/usr/sbin/haproxy", "-db", "-f", self.conf]
         if self.nobody:
-            command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
+            command = nobody_command(command)
         self.process = Process(self.name, command, os.path.join(self.directory, f"{self.name}.log")).start()
         wait_until(self.listens, 10, f"{self.name} listening")
         return self
@@ -245,3 +266,16 @@ def make_directory():
 
 def remove_directory(directory):
     shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def in_own_directory(make, mode=0o700):
+    """make(directory), stopped at the end; the directory goes with it."""
+    directory = make_directory()
+    os.chmod(directory, mode)
+    try:
+        made = make(directory)
+        yield made
+        made.stop()
+    finally:
+        remove_directory(directory)

@@ -2,6 +2,7 @@
 """A private PostgreSQL cluster for tests: real server, unix socket in a short directory, migrated databases."""
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -59,9 +60,13 @@ class Database:
         self.cluster.server.kill(signal.SIGSTOP)  # so that it makes no new children meanwhile
         pids = subprocess.run(["pgrep", "-P", str(self.cluster.server.pid)], stdout=subprocess.PIPE, text=True,
                               check=False).stdout.split()
+        ends = [os.pidfd_open(int(pid)) for pid in pids]
         for pid in (self.cluster.server.pid, *map(int, pids)):
             os.kill(pid, signal.SIGKILL)
         self.cluster.server.stop()
+        for end in ends:  # until the last has ended, its shared memory keeps a new server from starting
+            assert select.select([end], [], [], 10)[0]
+            os.close(end)
 
     def stop(self):
         self.cluster.stop()

@@ -35,7 +35,8 @@ class ControlError(Exception):
 
 
 class Station:
-    """`with Station(cards) as station:` runs until the end of the block and leaves nothing behind."""
+    """`with Station(cards) as station:` runs until the end of the block and leaves nothing behind. insert: a card that lies
+    on the reader from the beginning."""
 
     def __init__(self, cards, insert=None):
         self.cards, self.first = Path(cards), insert
@@ -53,6 +54,8 @@ class Station:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for(lambda: self.process.poll() is not None or self.control.exists(), "the simulated card", 10)
         assert self.process.poll() is None, (self.folder / "log").read_text()
+        if self.first:
+            self.wait_seen()
         return self
 
     def stop(self, how=signal.SIGTERM):
@@ -60,7 +63,11 @@ class Station:
         return self.process.wait(10)
 
     def __enter__(self):
-        return self.start()
+        try:
+            return self.start()
+        except AssertionError:
+            self.__exit__()
+            raise
 
     def __exit__(self, *_):
         if self.process.poll() is None:

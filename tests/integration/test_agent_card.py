@@ -2,6 +2,7 @@
 """The agent with a real pcscd and the simulated card: sessions, PINs, removal, bad cards, stuck readers."""
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -80,6 +81,29 @@ def test_nobody_inherits_the_pin(desk, station):
         assert other.sw(JPKI) == "9000"
         assert other.sw("00A4020C020017") == "9000"
         assert other.sw(SIGN) == "6982"
+
+
+def test_nobody_inherits_the_pin_of_a_killed_agent():
+    """The PIN stands verified, the gateway is asked, the agent is killed: its card child still unpowers the card."""
+    asked, held = threading.Event(), threading.Event()
+
+    def hold(_answer):
+        asked.set()
+        held.wait(30)
+
+    with Station(demo_cards()) as mine, Terminal(mine) as one, mine.client() as other:
+        one.platform.bends["/v1/challenge"] = hold
+        one.page.wait("wait")
+        mine.insert("card-1")
+        one.page.wait("pin")
+        one.page.enter_pin("1234")
+        assert asked.wait(10)
+        one.stop(signal.SIGKILL)
+        wait_for(lambda: other.do("connect 0")[0] == 0, "the card to be free")
+        assert other.sw(JPKI) == "9000"
+        assert other.sw("00A4020C020017") == "9000"
+        assert other.sw(SIGN) == "6982"
+        held.set()
 
 
 def test_no_pin_left_in_memory(desk, station):
@@ -307,6 +331,20 @@ def test_a_card_that_hangs(desk, station, what):
     desk.page.wait("pin", since=mark)
     assert desk.tap()["state"] == "number"
     assert commands(station).count("verify") <= 2
+
+
+def test_killed_while_a_card_hangs():
+    """Nobody restarts the card process then; it doesn't wait for the reader for ever."""
+    with Station(demo_cards()) as mine, Terminal(mine) as one:
+        one.page.wait("wait")
+        mine.ask("fault hang read")
+        mine.ask("insert card-1")
+        one.page.wait("reading")
+        wait_for(lambda: "read" in commands(mine), "the card to hang")
+        child = one.child()
+        one.stop(signal.SIGKILL)
+        wait_for(lambda: not os.path.exists(f"/proc/{child}"), "the end of the card process", 20)
+        mine.ask("remove")
 
 
 def test_card_process_killed(desk, station):

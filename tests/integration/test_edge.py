@@ -10,7 +10,7 @@ import time
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from edgelib import Authority, Client, Edge, error_of, fingerprint, make_directory, remove_directory
+from edgelib import Authority, Client, Edge, error_of, fingerprint, in_own_directory
 from gatewaylib import LIBRARY, MUNICIPAL, REVOKED, TERMINALS, World, answer_to, wish
 from process import http_over_unix, wait_until
 from wire import jpki, registry, tap, terminal
@@ -52,12 +52,8 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site():
-    directory = make_directory()
-    os.chmod(directory, 0o700)
-    made = Site(directory)
-    yield made
-    made.stop()
-    remove_directory(directory)
+    with in_own_directory(Site) as made:
+        yield made
 
 
 def info(client, *headers):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole server side on real parts (tools/dev/stack.py: brokers, PostgreSQL, registry, jpki-verify, two gateways, two
-edges), and terminals that enrol, sign with test cards and misbehave."""
+edges: edge-a reaches the gateways through unix sockets, edge-b over TLS), and terminals that enrol, sign with test cards and
+misbehave."""
 
 import contextlib
 import os
@@ -11,13 +12,14 @@ import threading
 import time
 
 import pytest
-from edgelib import Client
+from edgelib import Client  # first: it finds what is imported below
+from cpu import descendants  # noqa: I001
 from layout import Layout
 from operators import PLATFORM_TERMS_VERSION
 from process import wait_until
 from seed import seed
 from soft_terminal import Card, Refused, SoftTerminal
-from stack import EDGES, ORIGIN, Stack
+from stack import EDGES, Stack
 from wire import object_link, object_terms, registry, tap, terminal
 
 TOWN = "M131164"
@@ -29,7 +31,7 @@ class Platform:
     def __init__(self):
         self.layout = Layout(f"test-edge-{os.getpid()}")
         self.stack = Stack(self.layout, gateways=2, settings={name: OPEN for name in GATEWAYS},
-                           edge_limits=["--certificate-rate", "100000"])
+                           edge_limits=["--certificate-rate", "100000"], over_tls=("edge-b",))
         self.made = 0
 
     def start(self):
@@ -110,6 +112,14 @@ def refusal(call, *arguments, **named):
 
 # ---- the story ----
 
+def test_every_server_gives_way_when_it_is_woken(platform):
+    servers = [process.pid for name, process in platform.stack.processes.items() if name != "terminal-ca"]
+    pids = descendants([*servers, platform.stack.cluster.server.pid])
+    threads = [int(thread) for pid in pids for thread in os.listdir(f"/proc/{pid}/task")]
+    assert len(threads) > 20
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}
+
+
 def test_each_counter_sees_its_own_number(platform):
     card = platform.card("card-1")
     assert list(platform.library.tap(card, tap.PURPOSE_RESOLVE, "A1").customer_ids) == ["789"]
@@ -185,7 +195,7 @@ def test_every_field_has_its_flip():
 def test_a_card_that_signed_something_else(platform, field):
     card = platform.card("card-1")
     challenge = platform.library.challenge(tap.PURPOSE_RESOLVE, "A1")
-    assert challenge.statement.origin == ORIGIN
+    assert challenge.statement.origin == Stack.origin
     signed = tap.TapStatement()
     signed.CopyFrom(challenge.statement)
     setattr(signed, field, FLIPS[field](getattr(signed, field)))
@@ -266,8 +276,9 @@ def test_without_a_certificate_there_is_enrolment_only(platform):
 
 # ---- when parts are gone ----
 
-def test_a_killed_gateway_costs_a_signature_not_a_tap(platform):
-    card, library, request_id = platform.card("card-1"), platform.library, os.urandom(16)
+@pytest.mark.parametrize("edge", EDGES)
+def test_a_killed_gateway_costs_a_signature_not_a_tap(platform, edge):
+    card, library, request_id = platform.card("card-1"), platform.through(edge, platform.library), os.urandom(16)
     challenge = library.challenge(tap.PURPOSE_RESOLVE, "A1", request_id=request_id)
     process = platform.stack.processes[challenge.gateway]
     process.kill(signal.SIGKILL)
@@ -278,8 +289,9 @@ def test_a_killed_gateway_costs_a_signature_not_a_tap(platform):
     process.start().wait_ready()
 
 
-def test_a_drained_gateway_redeems_what_it_issued(platform):
-    card, library = platform.card("card-1"), platform.library
+@pytest.mark.parametrize("edge", EDGES)
+def test_a_drained_gateway_redeems_what_it_issued(platform, edge):
+    card, library = platform.card("card-1"), platform.through(edge, platform.library)
     challenge = library.challenge(tap.PURPOSE_RESOLVE, "A1")
     process = platform.stack.processes[challenge.gateway]
     process.kill(signal.SIGTERM)

@@ -9,8 +9,7 @@ import time
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from edgelib import (HOUR, SECRET, Authority, Client, Edge, Observer, error_of, fingerprint, make_directory,
-                     remove_directory)
+from edgelib import HOUR, SECRET, Authority, Client, Edge, Observer, error_of, fingerprint, in_own_directory
 from process import http_over_unix, wait_until
 
 
@@ -39,11 +38,16 @@ class World:
 
 @pytest.fixture(scope="module")
 def world():
-    directory = make_directory()
-    made = World(directory)
-    yield made
-    made.stop()
-    remove_directory(directory)
+    with in_own_directory(World, 0o777) as made:  # the edge's user goes there
+        yield made
+
+
+@pytest.fixture(scope="module")
+def idle(world):
+    """A connection that was used once, long before the last test."""
+    with world.client() as client:
+        seen(client.request("GET", "/v1/terminal"))
+        yield client, time.monotonic()
 
 
 def seen(answer):
@@ -58,7 +62,8 @@ def ours(request):
             if name.startswith("x-mykey-")}
 
 
-def test_a_terminal_is_named_by_its_certificates_hash(world):
+def test_a_terminal_is_named_by_its_certificates_hash(world, idle):
+    assert idle
     with world.client() as client:
         assert ours(seen(client.request("GET", "/v1/terminal"))) == {
             "x-mykey-edge": [SECRET], "x-mykey-client-sha256": [fingerprint(world.good)]}
@@ -202,6 +207,33 @@ def test_a_draining_gateway_gets_its_taps_and_nothing_else(world):
                    5, "gateway-2 back")
 
 
+@contextlib.contextmanager
+def mute(world):
+    """Gateways that take a request and are gone before they answer."""
+    for gateway in world.gateways.values():
+        gateway.mute = True
+    before = sum(len(gateway.seen) for gateway in world.gateways.values())
+    try:
+        yield lambda: sum(len(gateway.seen) for gateway in world.gateways.values()) - before
+    finally:
+        for gateway in world.gateways.values():
+            gateway.mute = False
+
+
+@pytest.mark.parametrize("path", ["/v1/tap", "/v1/challenge", "/v1/enrol"])
+def test_what_may_come_twice_is_tried_again(world, path):
+    with mute(world) as count, world.client() as client:
+        status, headers, data = client.request("POST", path, b"x")
+        assert (status, error_of(status, headers, data).name, count()) == (502, "UNAVAILABLE", 3)
+
+
+@pytest.mark.parametrize("path", ["/v1/undo-link", "/v1/suspend", "/v1/renew"])
+def test_what_may_not_is_sent_once(world, path):
+    with mute(world) as count, world.client() as client:
+        status, headers, data = client.request("POST", path, b"x")
+        assert (status, error_of(status, headers, data).name, count()) == (502, "UNAVAILABLE", 1)
+
+
 def test_a_slow_client_is_told_and_let_go(world):
     with world.client() as client:
         began = time.monotonic()
@@ -209,6 +241,14 @@ def test_a_slow_client_is_told_and_let_go(world):
         status, headers, data = client.read()
         assert (status, error_of(status, headers, data).name) == (408, "BAD_REQUEST")
         assert time.monotonic() - began < 10
+
+
+def test_answers_of_the_edge_have_what_every_answer_has(world):
+    with world.client(cert=None) as client:
+        first, second = (client.request("GET", "/v1/terminal")[1] for _ in range(2))
+    assert first["x-mykey-trace"] != second["x-mykey-trace"]
+    assert abs(int(second["x-mykey-time"]) - time.time() * 1000) < 2000
+    assert first["cache-control"] == "no-store" and "GMT" in first["date"] and "strict-transport-security" in first
 
 
 def test_answers_say_nothing_of_the_secret(world):
@@ -282,6 +322,13 @@ def test_no_gateway_is_a_typed_answer(world):
         wait_until(lambda: http_over_unix(edge.ops, "/readyz")[0] == 503, 5, "not ready")
     finally:
         edge.stop()
+
+
+def test_an_idle_connection_is_kept(world, idle):
+    """Longer than anything but a connection between two requests may last: the next tap needs no handshake."""
+    client, used = idle
+    time.sleep(max(0, 17 - (time.monotonic() - used)))
+    assert seen(client.request("GET", "/v1/terminal"))["path"] == "/v1/terminal"
 
 
 def test_plain_http_is_refused(world):

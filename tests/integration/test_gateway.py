@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -16,10 +17,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
-from edgelib import SECRET, TYPE, error_of, make_directory, remove_directory
+from edgelib import SECRET, TYPE, error_of, in_own_directory
 from gatewaylib import (LIBRARY, LIMITS, MUNICIPAL, OBJECT, ORIGIN, OTHER, REVOKED, STATUS, TERMINALS, WITH_OBJECT, Gateway,
                         World, answer_to, refusing, wish)
-from process import http_over_unix, wait_until
+from process import clean_environment, http_over_unix, wait_until
 from wire import CODES, NAMES, jpki, registry, tap, terminal
 
 
@@ -95,12 +96,8 @@ def client_of(gateway, digest=LIBRARY):
 
 @pytest.fixture(scope="module")
 def world():
-    directory = make_directory()
-    os.chmod(directory, 0o700)
-    made = World(directory)
-    yield made
-    made.stop()
-    remove_directory(directory)
+    with in_own_directory(World) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -739,10 +736,25 @@ def test_a_new_secret_is_taken_over_on_hup(world):
     assert gateway.process.stop(10) == 0
 
 
+PLAIN_TO_OTHERS = ["0.0.0.0:80", "[::]:80", "10.0.0.5:80", "gateway.example:80", "80", "unix:"]
+
+
 @pytest.mark.parametrize("setting, value", [("origin", "http://x"), ("environment", "Dev"), ("id", "a b"),
-                                            ("edge_secret_file", "/nonexistent"), ("platform_terms_ja", "/nonexistent"),
-                                            ("platform_terms_version", "x" * 17), ("listen", "unix:/nonexistent/x")])
-def test_wrong_settings_are_named(world, setting, value):
+                                            ("platform_terms_version", "x" * 17),
+                                            *(("listen", value) for value in PLAIN_TO_OTHERS)])
+def test_check_config_names_what_is_wrong(world, setting, value):
+    """gateway.listen: what this process speaks is plain, so that no other host may reach it."""
+    gateway = Gateway(world, "unchecked", {**LIMITS, setting: value})
+    for more in ([], ["--check-config"]):
+        done = subprocess.run([*gateway.process.command, *more], capture_output=True, text=True, check=False,
+                              env=clean_environment())
+        assert done.returncode == 2 and f"setting gateway.{setting} from" in done.stderr, done.stderr
+    assert (setting == "listen") == ("TLS" in done.stderr)
+
+
+@pytest.mark.parametrize("setting, value", [("edge_secret_file", "/nonexistent"), ("platform_terms_ja", "/nonexistent"),
+                                            ("listen", "unix:/nonexistent/x")])
+def test_what_only_the_start_shows_is_named(world, setting, value):
     gateway = Gateway(world, f"wrong-{setting.replace('_', '-')}", {**LIMITS, setting: value})
     gateway.process.start()
     assert gateway.process.child.wait(10) == 2

@@ -197,6 +197,19 @@ def test_a_revocation_is_seen_and_nothing_is_lost_meanwhile(own):
     assert set(seen) == {"OK"}
 
 
+def test_an_ended_list_of_one_root_keeps_no_other_back(own):
+    run_testca(own.ca, "crl", "--root", "auth-2")
+    run_testca(own.ca, "crl", "--root", "auth-1", "--next-update", "+3s")
+    own.launch()
+    with open(f"{own.ca}/crl/auth-1.crl", "rb") as file:
+        ending = file.read()
+    wait_for(lambda: own.answer(card(own, "card-2"))[0] == "REVOCATION_STALE")
+    run_testca(own.ca, "revoke", "card-1")
+    with open(f"{own.ca}/crl/auth-1.crl", "rb") as file:
+        assert file.read() == ending
+    wait_for(lambda: own.answer(card(own, "card-1"))[0] == "CERT_REVOKED")
+
+
 def test_data_past_its_time_refuses_every_card(own):
     run_testca(own.ca, "crl", "--next-update", "+4s")
     own.launch()
@@ -215,6 +228,15 @@ def test_without_data_every_card_is_refused(own):
     own.launch(ready=False)
     wait_for(lambda: own.readyz()[0] == 503 and own.events("parser_ready"))
     assert wait_for(lambda: own.answer(card(own, "card-1"))) == ("REVOCATION_STALE", "revocation")
+    assert own.events("revocation_list_ignored")[0]["detail"].startswith("the folder can't be read")
+
+
+def test_more_lists_than_are_read_are_told(own):
+    for number in range(17):
+        shutil.copy(f"{own.ca}/crl/auth-2.crl", f"{own.ca}/crl/zz-{number:02}.crl")
+    own.launch()
+    assert own.events("revocation_list_ignored")[0]["detail"].startswith("more than 16 lists")
+    assert own.answer(card(own, "card-1"))[0] == "OK"
 
 
 @pytest.mark.parametrize("how, fault", [("unsigned", "signature"), ("wrong_issuer", "issuer"), ("evil_key", "signature"),
@@ -299,6 +321,15 @@ def test_requests_outlive_the_parser(own):
         assert own.gather(tags) == ["OK"] * 60
         wait_for(lambda: own.parser_pid() != pid)
     assert own.events("parser_died")[0]["detail"] == "Killed"
+
+
+def test_a_parser_that_stands_still_is_ended_and_told(own):
+    own.launch()
+    pid = own.parser_pid()
+    os.kill(pid, signal.SIGSTOP)
+    own.send_many(card(own, "card-1"), 1)
+    wait_for(lambda: own.parser_pid() != pid)
+    assert own.events("parser_died")[0]["detail"] == "didn't answer in 2 s"
 
 
 def test_stopping_loses_no_request_and_leaves_nobody(own):

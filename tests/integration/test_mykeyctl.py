@@ -163,7 +163,7 @@ def test_many_operators_are_listed_over_pages(desk):
     (["operator", "add", "operator_id=X 1", "kind=shop", "name_en=X", "terms_version=1"], 1, "BAD_REQUEST"),
     (["operator", "add"], 2, "wrong number"),
     (["operator", "list", "--csv", "x"], 2, "doesn't take --csv"),
-    (["operator", "remove", "A1"], 2, "no such verb"),
+    (["operator", "remove", "A1"], 2, "no such verb: operator remove"),
     (["terminal", "revoke", "t-nobody"], 1, "mykeyctl terminal list"),
 ])
 def test_errors_say_what_to_do(desk, arguments, status, says):
@@ -238,6 +238,15 @@ def test_an_unknown_operator_in_a_csv_says_how_far_it_came(desk):
     assert len(INVITE.findall(done.stdout)) == 1
 
 
+def test_a_file_without_an_invite_does_not_stay(desk):
+    target = desk.bus.path("one.txt")
+    assert desk.invite("nobody", "--out", target).returncode == 1
+    assert right(desk.invite("A1", "--out", target)) == ""
+    assert desk.invite("A1", "--out", target).returncode == 1
+    with open(target, encoding="ascii") as file:
+        assert INVITE.fullmatch(file.read().strip())
+
+
 def test_an_invite_needs_the_authority(desk):
     lacking = desk.ctl("terminal", "invite", "A1")
     assert lacking.returncode == 1 and "--authority" in lacking.stderr
@@ -268,6 +277,13 @@ def test_watching_signs_and_outlives_the_registry(desk):
             output, errors = watcher.communicate(timeout=10)
     assert watcher.returncode == 0, errors
     assert output.count("signed ") == 2
+
+
+def test_more_requests_than_one_round_takes_are_all_signed(desk):
+    invites = right(desk.invite("--csv", desk.write("many.csv", "A1,x\n" * 20)))
+    waiting = [desk.enrol(row["invite"])[1] for row in csv.DictReader(io.StringIO(invites))]
+    assert right(desk.sign()).count("signed ") == 20
+    assert all(desk.result(one) for one in waiting)
 
 
 def test_requests_that_are_no_good_are_told_and_left(desk):
@@ -309,6 +325,20 @@ def test_edge_certificate_is_for_servers_only(tmp_path):
     assert run("ca", "server", tmp_path, "a,DNS:b").returncode == 1
 
 
+def test_client_certificate_is_for_clients_only(tmp_path):
+    right(run("ca", "init", tmp_path, "MyKey inner authority"))
+    right(run("ca", "client", tmp_path, "edge-a"))
+    assert stat.S_IMODE((tmp_path / "client.pem").stat().st_mode) == 0o400
+    for purpose, good in (("sslclient", True), ("sslserver", False)):
+        done = subprocess.run(["openssl", "verify", "-CAfile", tmp_path / "authority.pem", "-purpose", purpose,
+                               tmp_path / "client.pem"], capture_output=True, check=False)
+        assert (done.returncode == 0) == good, purpose
+    named = subprocess.run(["openssl", "x509", "-in", tmp_path / "client.pem", "-noout", "-subject", "-issuer"],
+                           capture_output=True, text=True, check=True).stdout
+    assert "CN = edge-a" in named and "CN = MyKey inner authority" in named
+    assert run("ca", "client", tmp_path, "edge a").returncode == 1
+
+
 # ---- keys and the bus ----
 
 def test_keys_are_private_and_never_overwritten(tmp_path):
@@ -325,14 +355,30 @@ def test_keys_are_private_and_never_overwritten(tmp_path):
     assert run("keys", "ring", "/nowhere/ring").returncode == 1
 
 
+def test_what_cannot_be_printed_is_no_success(tmp_path):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([MYKEYCTL, "keys", "ring", tmp_path / "ring", "--json"], stdout=full, stderr=subprocess.PIPE,
+                              text=True, timeout=30, check=False)
+    assert done.returncode == 1 and "can't be written" in done.stderr
+
+
 def test_both_brokers_are_asked(desk):
     brokers = json.loads(right(desk.ctl("bus", "info", "--json", brokers="ab")))
+    assert sorted(broker["broker"] for broker in brokers) == ["broker-a", "broker-b"]
     assert len({broker["instance"] for broker in brokers}) == 2 and not any(broker["draining"] for broker in brokers)
     assert len(right(desk.ctl("bus", "info", brokers="ab")).splitlines()) == 2
     stats = json.loads(right(desk.ctl("bus", "stats", "--json", brokers="ab")))
-    assert len(stats) == 2
-    assert any(service["service"] == "registry" and service["workers"] == 1 for broker in stats for service in broker)
-    assert "registry" in right(desk.ctl("bus", "stats"))
+    assert sorted(broker["broker"] for broker in stats) == ["broker-a", "broker-b"]
+    workers = {broker["broker"]: {row["service"]: row["workers"] for row in broker["services"]} for broker in stats}
+    assert (workers["broker-a"]["registry"], workers["broker-b"]["registry"]) == (1, 0)  # the desk's registry knows one
+    one = right(desk.ctl("bus", "stats"))
+    assert "registry" in one and "broker-a" in one and "broker-b" not in one
+
+
+def test_a_broker_that_is_gone_is_named(desk):
+    desk.bus.key("broker-z")  # set as broker-b, and not running
+    done = desk.ctl("bus", "info", brokers="az")
+    assert done.returncode == 1 and "broker-b" in done.stderr and "broker-a" in done.stdout
 
 
 def test_a_principal_without_the_right_is_told_so(desk):

@@ -17,7 +17,6 @@ REMOVED = 0x80100069
 @pytest.fixture(scope="module")
 def running():
     with Station(demo_cards(), insert="card-1") as started:
-        started.wait_seen()
         yield started
 
 

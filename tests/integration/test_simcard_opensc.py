@@ -9,7 +9,6 @@ from simcardlib import PKCS11, Station, demo_cards
 @pytest.fixture(scope="module")
 def running():
     with Station(demo_cards(), insert="card-1") as started:
-        started.wait_seen()
         yield started
 
 

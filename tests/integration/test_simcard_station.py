@@ -16,7 +16,6 @@ VERIFY, WRONG, SIGN = "002000980431323334", "002000980439393939", "802A009704010
 @pytest.fixture(scope="module")
 def station():
     with Station(demo_cards(), insert="card-1") as running:
-        running.wait_seen()
         yield running
 
 
@@ -123,7 +122,6 @@ def test_swap_is_seen_as_removal_and_insertion(station):
 
 def test_tries_survive_a_restart():
     with Station(demo_cards(), insert="card-2") as station:
-        station.wait_seen()
         with station.client() as client:
             client.connect()
             assert [client.sw(c) for c in (JPKI, WRONG, WRONG)] == ["9000", "63C2", "63C1"]
@@ -144,7 +142,6 @@ def test_tries_survive_a_restart():
 
 def test_two_stations_at_once_with_different_cards(station):
     with Station(demo_cards(), insert="card-3") as other:
-        other.wait_seen()
         assert read_start(other) == certificate(other, "card-3")[:256]
         assert read_start(station) == certificate(station)[:256]
         other.ask("remove")
@@ -164,7 +161,6 @@ def test_a_folder_has_one_station(station):
 def test_nothing_is_left_behind(how):
     station = Station(demo_cards(), insert="card-2")
     with station:
-        station.wait_seen()
         assert station.stop(how) == (0 if how != signal.SIGKILL else -signal.SIGKILL)
         wait_for(lambda: not processes_below(station.folder), "the children to end")
     assert not station.folder.exists()

@@ -46,10 +46,10 @@ class Walk:
         self.page.type_pin(pin)
 
     def leave(self):
-        """The card goes, and the page with it."""
-        self.counter.card.remove()
-        if self.page.state != "wait" and self.page.has_action("next"):
+        """The card goes, and a number with it; other pages go when somebody has read them."""
+        if self.page.state != "number" and self.page.has_action("next"):
             self.page.press("next")
+        self.counter.card.remove()
         self.page.wait_state("wait")
 
     def shot(self, name):
