@@ -26,12 +26,7 @@ static Mykey__TapStatement build(const statement_fields *own, const Mykey__TapSt
     mine.request_id.len = sizeof own->request_id;
     mine.has_assurance = true;
     mine.assurance = MYKEY__ASSURANCE__ASSURANCE_PIN;
-    mine.has_nonce = theirs->has_nonce;
-    mine.nonce = theirs->nonce;
-    mine.has_issued_at_ms = theirs->has_issued_at_ms;
-    mine.issued_at_ms = theirs->issued_at_ms;
-    mine.has_expires_at_ms = theirs->has_expires_at_ms;
-    mine.expires_at_ms = theirs->expires_at_ms;
+    tap_statement_take_given(&mine, theirs);
     return mine;
 }
 

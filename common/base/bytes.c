@@ -4,7 +4,6 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -67,8 +66,7 @@ void bytes_wipe(void *data, size_t size)
     OPENSSL_cleanse(data, size);
 }
 
-/* Both are looked up once a thread: OpenSSL 3 searches its providers at every SHA256() and HMAC(), which doubles or
- * triples their time. */
+/* Looked up once a thread: OpenSSL 3 searches its providers at every SHA256(), which doubles its time. */
 static const EVP_MD *sha256(void)
 {
     static _Thread_local EVP_MD *found;
@@ -77,30 +75,7 @@ static const EVP_MD *sha256(void)
     return found;
 }
 
-static EVP_MAC_CTX *hmac_sha256(void)
-{
-    static _Thread_local EVP_MAC_CTX *ctx;
-    char digest[] = OSSL_DIGEST_NAME_SHA2_256;
-    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_END};
-    if (ctx != NULL) return ctx;
-    EVP_MAC *mac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
-    ctx = EVP_MAC_CTX_new(mac);
-    EVP_MAC_free(mac);
-    if (ctx == NULL || EVP_MAC_CTX_set_params(ctx, params) != 1) abort();
-    return ctx;
-}
-
 void bytes_sha256(const uint8_t *data, size_t size, uint8_t out[BYTES_SHA256_SIZE])
 {
     if (EVP_Digest(data, size, out, NULL, sha256(), NULL) != 1) abort();
-}
-
-void bytes_hmac_sha256(const uint8_t *key, size_t key_size, const uint8_t *data, size_t size,
-                       uint8_t out[BYTES_SHA256_SIZE])
-{
-    size_t length;
-    EVP_MAC_CTX *ctx = hmac_sha256();
-    if (key == NULL || EVP_MAC_init(ctx, key, key_size, NULL) != 1 || EVP_MAC_update(ctx, data, size) != 1 ||
-        EVP_MAC_final(ctx, out, &length, BYTES_SHA256_SIZE) != 1)
-        abort();
 }

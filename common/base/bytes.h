@@ -33,8 +33,4 @@ void bytes_wipe(void *data, size_t size);
 /* SHA-256 of data into out[32]. */
 void bytes_sha256(const uint8_t *data, size_t size, uint8_t out[BYTES_SHA256_SIZE]);
 
-/* HMAC-SHA-256 into out[32]. key: not NULL. */
-void bytes_hmac_sha256(const uint8_t *key, size_t key_size, const uint8_t *data, size_t size,
-                       uint8_t out[BYTES_SHA256_SIZE]);
-
 #endif

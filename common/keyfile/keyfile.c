@@ -16,7 +16,6 @@
 
 typedef struct key {
     uint32_t version;
-    uint8_t bytes[KEYFILE_KEY_SIZE];
     EVP_MAC_CTX *mac; /* keyed once: OpenSSL 3 spends more on finding the algorithm than on the hash */
 } ring_key;
 
@@ -56,11 +55,10 @@ static const char *parse_line(char *line, keyring_t *ring)
     if (end == line || *end != ' ' || version == 0 || version > UINT32_MAX) return "a line is not 'VERSION HEX64'";
     if (ring->count == KEYFILE_KEYS_MAX) return "the key file holds more than 8 keys";
     if (ring->count > 0 && ring->keys[ring->count - 1].version >= version) return "key versions don't ascend";
-    ring_key *key = &ring->keys[ring->count];
-    if (bytes_from_hex(end + 1, key->bytes, sizeof key->bytes) != MK_OK) return "a line is not 'VERSION HEX64'";
-    key->version = (uint32_t)version;
-    key->mac = make_mac(key->bytes);
-    ring->count++;
+    uint8_t key[KEYFILE_KEY_SIZE];
+    if (bytes_from_hex(end + 1, key, sizeof key) != MK_OK) return "a line is not 'VERSION HEX64'";
+    ring->keys[ring->count++] = (ring_key){(uint32_t)version, make_mac(key)};
+    bytes_wipe(key, sizeof key);
     return NULL;
 }
 
@@ -123,12 +121,6 @@ static const ring_key *find_key(const keyring_t *self, uint32_t version)
         if (self->keys[i].version == version) return &self->keys[i];
     }
     return NULL;
-}
-
-const uint8_t *keyring_key(const keyring_t *self, uint32_t version)
-{
-    const ring_key *key = find_key(self, version);
-    return key == NULL ? NULL : key->bytes;
 }
 
 mk_code keyring_mac(const keyring_t *self, uint32_t version, const uint8_t *data, size_t size,

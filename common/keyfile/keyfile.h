@@ -18,12 +18,11 @@ mk_code keyring_load(const char *path, keyring_t **ret_keys, const char **ret_wh
 /* Wipes and frees. */
 void keyring_destroy(keyring_t **self_p);
 
-/* The newest version, the next older than one (0: none), and the 32 bytes of one (NULL if it is not in the file). */
+/* The newest version, and the next older than one (0: none). */
 uint32_t keyring_newest(const keyring_t *self);
 uint32_t keyring_older(const keyring_t *self, uint32_t version);
-const uint8_t *keyring_key(const keyring_t *self, uint32_t version);
 
-/* HMAC-SHA256 under a version's key, many times faster than from the key's bytes. NOT_FOUND: not in the file. */
+/* HMAC-SHA256 under a version's key. NOT_FOUND: not in the file. */
 mk_code keyring_mac(const keyring_t *self, uint32_t version, const uint8_t *data, size_t size,
                     uint8_t out[KEYFILE_MAC_SIZE]) MK_CHECKED;
 

@@ -195,6 +195,16 @@ mk_code tap_statement_same(const statement_t *a, const statement_t *b, const cha
     return MK_OK;
 }
 
+void tap_statement_take_given(Mykey__TapStatement *own, const Mykey__TapStatement *theirs)
+{
+    own->has_nonce = theirs->has_nonce;
+    own->nonce = theirs->nonce;
+    own->has_issued_at_ms = theirs->has_issued_at_ms;
+    own->issued_at_ms = theirs->issued_at_ms;
+    own->has_expires_at_ms = theirs->has_expires_at_ms;
+    own->expires_at_ms = theirs->expires_at_ms;
+}
+
 /* ---- objects ---- */
 
 void tap_object_link(const char *operator_id, const char *number, const char *terms_version, uint8_t out[32])

@@ -27,6 +27,10 @@ mk_code tap_statement_digest(const Mykey__TapStatement *statement, uint8_t out[T
 mk_code tap_statement_same(const Mykey__TapStatement *a, const Mykey__TapStatement *b,
                            const char **ret_detail) MK_CHECKED;
 
+/* The terminal's own statement takes from the gateway's what only the gateway can give: nonce and times. Both then
+ * share the nonce's bytes. */
+void tap_statement_take_given(Mykey__TapStatement *own, const Mykey__TapStatement *theirs);
+
 /* `object` for linking: what number, under which terms, at which operator. number must be normalised. */
 void tap_object_link(const char *operator_id, const char *number, const char *terms_version, uint8_t out[32]);
 

@@ -3,20 +3,8 @@
 
 #include <string.h>
 
-#include "proto/terminal.pb-c.h"
-
-#define BODY(name) BODY_##name
-#define BODY_NONE NULL
-#define BODY_challenge_request &mykey__terminal__challenge_request__descriptor
-#define BODY_tap_request &mykey__terminal__tap_request__descriptor
-#define BODY_undo_link &mykey__terminal__undo_link__descriptor
-#define BODY_suspend &mykey__terminal__suspend__descriptor
-#define BODY_renew &mykey__terminal__renew__descriptor
-#define BODY_enrol &mykey__terminal__enrol__descriptor
-#define BODY_enrol_result &mykey__terminal__enrol_result__descriptor
-
 #define ROUTE_ROW(http_method, path, terminal, body, handler, deadline, class) \
-    {http_method, path, terminal, BODY(body), handle_##handler, deadline, class},
+    {http_method, path, terminal, ROUTE_BODY(body), handle_##handler, deadline, class},
 static const route_t routes[] = {ROUTE_TABLE(ROUTE_ROW)};
 
 mk_code route_find(const char *http_method, const char *path, const route_t **ret_route)

@@ -105,13 +105,14 @@ static void put_part(uint8_t **at, der_t part)
 }
 
 /* docs/tap.md: HMAC(key, be32(len(issuer)) issuer be32(len(serial)) serial) */
-static void make_credential_id(const uint8_t *key, const checker_answer *answer, uint8_t out[BYTES_SHA256_SIZE])
+static mk_code make_credential_id(const keyring_t *keys, const checker_answer *answer, uint8_t out[KEYFILE_MAC_SIZE])
 {
     uint8_t text[4 + PROFILE_ISSUER_MAX + 4 + 8], *end = text;
     put_part(&end, answer->issuer);
     put_part(&end, answer->serial);
-    bytes_hmac_sha256(key, KEYFILE_KEY_SIZE, text, (size_t)(end - text), out);
+    mk_code code = keyring_mac(keys, keyring_newest(keys), text, (size_t)(end - text), out);
     bytes_wipe(text, sizeof text);
+    return code;
 }
 
 static void copy_statement(const Mykey__TapStatement *from, Mykey__TapTicket *ticket)
@@ -131,10 +132,10 @@ static void copy_statement(const Mykey__TapStatement *from, Mykey__TapTicket *ti
 static mk_code make_ticket(const tap_t *tap, const checker_answer *answer, uint8_t **ret_data, size_t *ret_size)
 {
     const keyring_t *keys = tap->verify->options.credential_keys;
-    uint8_t credential_id[BYTES_SHA256_SIZE];
+    uint8_t credential_id[KEYFILE_MAC_SIZE];
     Mykey__TapTicket ticket = MYKEY__TAP_TICKET__INIT;
     copy_statement(tap->request->statement, &ticket);
-    make_credential_id(keyring_key(keys, keyring_newest(keys)), answer, credential_id);
+    MK_TRY(make_credential_id(keys, answer, credential_id));
     ticket.consumer = (char *)tap->consumer->name;
     ticket.has_credential_id = ticket.has_credential_key_version = ticket.has_expires_at_ms = true;
     ticket.credential_id = (ProtobufCBinaryData){sizeof credential_id, credential_id};

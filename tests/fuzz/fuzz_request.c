@@ -41,19 +41,10 @@ static void handle(request_t *request, const char *path, const ProtobufCMessageD
     request_answer(request, &done.base);
 }
 
-#define BODY(name) BODY_##name
-#define BODY_NONE NULL
-#define BODY_challenge_request &mykey__terminal__challenge_request__descriptor
-#define BODY_tap_request &mykey__terminal__tap_request__descriptor
-#define BODY_undo_link &mykey__terminal__undo_link__descriptor
-#define BODY_suspend &mykey__terminal__suspend__descriptor
-#define BODY_renew &mykey__terminal__renew__descriptor
-#define BODY_enrol &mykey__terminal__enrol__descriptor
-#define BODY_enrol_result &mykey__terminal__enrol_result__descriptor
 #define HANDLER(http_method, path, terminal, body, handler, deadline, class) \
     void handle_##handler(request_t *request)                                \
     {                                                                        \
-        handle(request, path, BODY(body), terminal);                         \
+        handle(request, path, ROUTE_BODY(body), terminal);                   \
     }
 ROUTE_TABLE(HANDLER)
 

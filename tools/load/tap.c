@@ -114,12 +114,7 @@ static Mykey__TapStatement own_statement(tap_t *self, const Mykey__TapStatement 
     mine.audience = (char *)self->platform->operator_id;
     mine.request_id = own_request_id(self);
     mine.assurance = MYKEY__ASSURANCE__ASSURANCE_PIN;
-    mine.has_nonce = theirs->has_nonce;
-    mine.nonce = theirs->nonce;
-    mine.has_issued_at_ms = theirs->has_issued_at_ms;
-    mine.issued_at_ms = theirs->issued_at_ms;
-    mine.has_expires_at_ms = theirs->has_expires_at_ms;
-    mine.expires_at_ms = theirs->expires_at_ms;
+    tap_statement_take_given(&mine, theirs);
     return mine;
 }
 

@@ -2,6 +2,7 @@
 #include "common/keyfile/keyfile.h"
 
 #include <fcntl.h>
+#include <openssl/hmac.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,13 +48,12 @@ static void a_made_file_loads(void **state)
     assert_int_equal(info.st_mode & 07777, 0400);
     assert_int_equal(keyring_load(path, &ring, &why), MK_OK);
     assert_int_equal(keyring_newest(ring), 1);
-    assert_non_null(keyring_key(ring, 1));
-    assert_null(keyring_key(ring, 2));
+    assert_int_equal(keyring_older(ring, 1), 0);
     keyring_destroy(&ring);
     assert_null(ring);
 }
 
-/* As the plain function makes them, for every version, in any order, and again. */
+/* As OpenSSL makes them from the key's bytes, for every version, in any order, and again. */
 static void macs_are_those_of_their_keys(void **state)
 {
     (void)state;
@@ -61,6 +61,7 @@ static void macs_are_those_of_their_keys(void **state)
     const char *why = NULL;
     static const uint32_t versions[] = {3, 1, 3, 3, 1};
     uint8_t made[KEYFILE_MAC_SIZE], plain[KEYFILE_MAC_SIZE], data[200] = {7};
+    static const uint8_t keys[4][KEYFILE_KEY_SIZE] = {[3] = {1}};
     unlink(path);
     FILE *file = fopen(path, "w");
     fputs("1 " ZEROS "\n3 01", file);
@@ -71,7 +72,7 @@ static void macs_are_those_of_their_keys(void **state)
     for (size_t i = 0; i < 5; i++) {
         size_t size = 50 * i;
         assert_int_equal(keyring_mac(ring, versions[i], data, size, made), MK_OK);
-        bytes_hmac_sha256(keyring_key(ring, versions[i]), KEYFILE_KEY_SIZE, data, size, plain);
+        HMAC(EVP_sha256(), keys[versions[i]], KEYFILE_KEY_SIZE, data, size, plain, NULL);
         assert_memory_equal(made, plain, sizeof plain);
     }
     assert_int_equal(keyring_mac(ring, 2, data, 1, made), MK_NOT_FOUND);
