@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/bytes.h"
+#include "common/conf/zpl.h"
 
 enum { KEY_FILE_MAX = 4096 };
 
@@ -68,7 +69,7 @@ mk_code bus_key_load_secret(const char *path, bus_key *ret_key, const char **ret
 {
     char text[KEY_FILE_MAX + 1];
     MK_TRY(file_read(path, true, text, ret_why));
-    zconfig_t *root = zconfig_str_load(text);
+    zconfig_t *root = zpl_parse(text, 1, zpl_keep_reason, ret_why);
     bus_key key;
     bool good = root && take_text(root, "/curve/public-key", &key.public_text[0]) &&
                 take_text(root, "/curve/secret-key", &key.secret_text[0]) && pair_matches(&key);
@@ -83,7 +84,7 @@ mk_code bus_key_load_public(const char *path, char ret_public[BUS_KEY_TEXT + 1],
 {
     char text[KEY_FILE_MAX + 1];
     MK_TRY(file_read(path, false, text, ret_why));
-    zconfig_t *root = zconfig_str_load(text);
+    zconfig_t *root = zpl_parse(text, 1, zpl_keep_reason, ret_why);
     bool good = root && take_text(root, "/curve/public-key", ret_public);
     if (root) zconfig_destroy(&root);
     bytes_wipe(text, sizeof text);

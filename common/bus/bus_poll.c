@@ -25,7 +25,6 @@ static void run(void *arg)
     self->running = true;
     self->unsure = true;
     self->fn(self->arg);
-    if (!self->running) return; /* it was stopped */
     self->running = false;
     if (self->unsure) look_again(self);
 }
@@ -60,8 +59,7 @@ void bus_poll_stop(bus_poll *self)
     zmq_pollitem_t item = {.fd = self->fd};
     zloop_poller_end(self->loop, &item);
     bus_alarm_stop(&self->again);
-    self->socket = NULL;
-    self->running = false;
+    self->socket = NULL; /* fn may have stopped it: look_again then finds nothing */
 }
 
 bool bus_poll_recv(bus_poll *self, zmq_msg_t *msg)

@@ -105,6 +105,16 @@ static void key_files(void **state)
     assert_int_equal(bus_key_load_secret(secret, &key, &why), MK_UNAVAILABLE);
     assert_string_equal(why, "must have mode 0400");
     assert_int_equal(bus_key_load_secret("/", &key, &why), MK_UNAVAILABLE);
+    assert_int_equal(chmod(public, 0644), 0);
+    FILE *file = fopen(public, "a");
+    assert_non_null(file);
+    fprintf(file, "#%01000d\n", 0); /* zconfig must not see such a line */
+    fclose(file);
+    assert_int_equal(bus_key_load_public(public, text, &why), MK_UNAVAILABLE);
+    assert_int_equal(truncate(public, 0), 0);
+    file = fopen(public, "w");
+    assert_true(file != NULL && fprintf(file, "curve\n    public-key = \"%s\"\n", text) > 0);
+    fclose(file);
     zcert_t *cert = zcert_load(public);
     assert_non_null(cert); /* czmq reads it too */
     assert_string_equal(zcert_public_txt(cert), text);
@@ -237,7 +247,30 @@ typedef struct polled {
     void *context, *here, *there;
     bus_poll poll;
     unsigned seen, at_once; /* read at_once messages a call */
+    bool answers;           /* the first call sends when it has read all, and that swallows the news of one more */
 } polled;
+
+static void send_from_there(polled *self, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) assert_int_equal(zmq_send(self->there, "x", 1, ZMQ_DONTWAIT), 1);
+}
+
+/* What send does now and then: it takes the descriptor's news for itself. */
+static void swallow_news(void *socket)
+{
+    int events;
+    size_t size = sizeof events;
+    assert_int_equal(zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size), 0);
+}
+
+static void answer(polled *self)
+{
+    if (!self->answers) return;
+    self->answers = false;
+    send_from_there(self, 1);
+    swallow_news(self->here);
+    bus_poll_sent(&self->poll);
+}
 
 static void read_some(void *arg)
 {
@@ -247,9 +280,10 @@ static void read_some(void *arg)
         zmq_msg_init(&msg);
         bool got = bus_poll_recv(&self->poll, &msg);
         zmq_msg_close(&msg);
-        if (!got) return;
+        if (!got) break;
         self->seen++;
     }
+    answer(self);
 }
 
 static int end_loop(zloop_t *loop, int timer, void *arg)
@@ -286,19 +320,6 @@ static void polled_free(polled *self)
     zmq_ctx_term(self->context);
     zloop_destroy(&self->loop);
     free(self);
-}
-
-static void send_from_there(polled *self, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) assert_int_equal(zmq_send(self->there, "x", 1, ZMQ_DONTWAIT), 1);
-}
-
-/* What send does now and then: it takes the descriptor's news for itself. */
-static void swallow_news(void *socket)
-{
-    int events;
-    size_t size = sizeof events;
-    assert_int_equal(zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size), 0);
 }
 
 static void poll_tells_what_came_before_it(void **state)
@@ -338,6 +359,18 @@ static void poll_misses_nothing_that_sending_swallowed(void **state)
     polled_free(self);
 }
 
+static void poll_misses_nothing_that_answering_swallowed(void **state)
+{
+    (void)state;
+    polled *self = polled_new(100);
+    self->answers = true;
+    bus_poll_start(&self->poll, self->here);
+    send_from_there(self, 1);
+    run_for(self, 20);
+    assert_int_equal(self->seen, 2);
+    polled_free(self);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +387,7 @@ int main(void)
         cmocka_unit_test(poll_tells_what_came_before_it),
         cmocka_unit_test(poll_calls_again_who_stops_early),
         cmocka_unit_test(poll_misses_nothing_that_sending_swallowed),
+        cmocka_unit_test(poll_misses_nothing_that_answering_swallowed),
     };
     setenv("ZSYS_SIGHANDLER", "false", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
