@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every setting is gathered as text from all its sources, all of them are checked, and only then any variable is
- * written. zconfig is fenced: 4.2.1 reads past its buffer on lines over 1,024 bytes, takes names twice and reports on
- * stdout, so a file is checked line by line before it gets there. */
+ * written. zconfig takes names twice; we don't. */
 #include "common/conf/conf.h"
 
 #include <assert.h>
@@ -13,8 +12,9 @@
 #include <string.h>
 
 #include "common/base/text.h"
+#include "common/conf/zpl.h"
 
-enum { ROWS_MAX = 256, SETS_MAX = 64, FILE_MAX = 64 * 1024, LINE_MAX_SIZE = 1000, NAME_MAX_SIZE = 64, INDENT = 4 };
+enum { ROWS_MAX = 256, SETS_MAX = 64, FILE_MAX = 64 * 1024, NAME_MAX_SIZE = 64 };
 
 static const char env_prefix[] = "MYKEY_";
 
@@ -271,23 +271,13 @@ static char *read_file(conf_t *self)
     return text;
 }
 
-static bool is_well_indented(const char *line, size_t size)
+static void on_zpl_fault(unsigned line, const char *what, void *arg)
 {
-    size_t spaces = strspn(line, " ");
-    if (spaces >= size || line[spaces] == '#') return true;
-    return line[spaces] != '\t' && (spaces == 0 || spaces == INDENT);
-}
-
-static void check_lines(conf_t *self, const char *text)
-{
-    for (unsigned number = 1; *text != '\0'; number++) {
-        size_t size = strcspn(text, "\n");
-        if (size > LINE_MAX_SIZE) complain(self, "file %s line %u: over %d bytes", self->file, number, LINE_MAX_SIZE);
-        if (!is_well_indented(text, size)) {
-            complain(self, "file %s line %u: a section starts at column 1, its keys 4 spaces in", self->file, number);
-        }
-        text += size + (text[size] == '\n');
-    }
+    conf_t *self = arg;
+    if (line > 0)
+        complain(self, "file %s line %u: %s", self->file, line, what);
+    else
+        complain(self, "file %s: %s", self->file, what);
 }
 
 static void take_key(conf_t *self, const char *section, zconfig_t *key)
@@ -327,9 +317,7 @@ static void gather_file(conf_t *self)
     if (self->file == NULL) return;
     char *text = read_file(self);
     if (text == NULL) return;
-    check_lines(self, text);
-    zconfig_t *root = self->complaints == 0 ? zconfig_str_load(text) : NULL;
-    if (root == NULL && self->complaints == 0) complain(self, "file %s: not ZPL (name = value lines)", self->file);
+    zconfig_t *root = zpl_parse(text, 1, on_zpl_fault, self);
     if (root != NULL) {
         for (zconfig_t *p = zconfig_child(root); p != NULL; p = zconfig_next(p)) take_section(self, p);
     }

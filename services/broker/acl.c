@@ -11,6 +11,7 @@
 #include "common/base/text.h"
 #include "common/bus/bus_key.h"
 #include "common/bus/bus_map.h"
+#include "common/conf/zpl.h"
 
 enum { FILE_MAX = 256 * 1024 };
 
@@ -160,9 +161,10 @@ static acl_t *acl_new(void)
 
 mk_code acl_parse(acl_names_t *names, const char *text, acl_t **ret_acl, const char **ret_why)
 {
-    zconfig_t *root = zconfig_str_load(text);
+    const char *why = NULL;
+    zconfig_t *root = zpl_parse(text, 2, zpl_keep_reason, &why);
     acl_t *acl = acl_new();
-    const char *why = root ? add_all(acl, names, root) : "not ZPL";
+    if (root) why = add_all(acl, names, root);
     if (root) zconfig_destroy(&root);
     if (!why) {
         *ret_acl = acl;
@@ -190,8 +192,8 @@ mk_code acl_load(acl_names_t *names, const char *path, acl_t **ret_acl, const ch
     if (!text) abort();
     ssize_t size = read_whole(path, text, FILE_MAX);
     mk_code code = MK_UNAVAILABLE;
-    *ret_why = size < 0 ? "can't be read" : "too long";
-    if (size >= 0 && size < FILE_MAX) {
+    *ret_why = size < 0 ? "can't be read" : "not UTF-8 text without NUL below 256 KiB";
+    if (size >= 0 && size < FILE_MAX && text_is_utf8(text, (size_t)size)) {
         text[size] = '\0';
         code = acl_parse(names, text, ret_acl, ret_why);
     }

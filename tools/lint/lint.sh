@@ -29,6 +29,7 @@ forbid '\b(TODO|FIXME|XXX)\b' '^$' "unfinished work belongs in an issue"
 forbid '(snprintf|asprintf)\([^;]*"(SELECT|INSERT|UPDATE|DELETE) ' '^$' "SQL is a static text with parameters"
 forbid '\bPQexec\(' '^$' "PQexecParams and prepared statements only"
 forbid '\bzmq_[a-oq-z]|\bzmq_p[^o]|zsock_|zmsg_' '^(common/bus|services/broker|common/daemon|tests)/|zmq\.h' "sockets stay inside common/bus and services/broker"
+forbid '\bzconfig_(str_|chunk_)?load\(' '^common/conf/zpl\.c' "ZPL is read by zpl_parse, which fences zconfig"
 
 /usr/bin/python3 tools/lint/functions.py $c_files || complain "a function is over 100 lines"
 

@@ -9,8 +9,9 @@
 #include <string.h>
 
 #include "common/base/text.h"
+#include "common/conf/zpl.h"
 
-enum { FILE_MAX = 64 * 1024, LINE_LENGTH_MAX = 1000, TEXTS_MAX = 32, NUMBER_TOP = 100000 };
+enum { FILE_MAX = 64 * 1024, TEXTS_MAX = 32, NUMBER_TOP = 100000 };
 
 typedef Mykey__Registry__Operator operator_t;
 typedef Mykey__Registry__NumberRule number_t;
@@ -247,24 +248,14 @@ static mk_code take_tree(operator_form_t *self, zconfig_t *parent, const char *p
     return MK_OK;
 }
 
-/* zconfig reads past its buffer on long lines: they don't get there. */
-static mk_code check_lines(const char *path, const char *text, char *why)
-{
-    for (; *text != 0; text += strcspn(text, "\n"), text += *text == '\n') {
-        if (strcspn(text, "\n") > LINE_LENGTH_MAX)
-            return wrong(why, path, "a line has over 1000 bytes (terms_ja_file takes longer texts)");
-        if (text[strspn(text, " ")] == '\t') return wrong(why, path, "indent with four spaces, not tabs");
-    }
-    return MK_OK;
-}
-
 mk_code operator_form_read(operator_form_t *self, const char *path, char *why)
 {
     char *text = read_whole(path, why);
     MK_ENSURE(text != NULL, MK_NOT_FOUND);
-    mk_code code = check_lines(path, text, why);
-    zconfig_t *root = code == MK_OK ? zconfig_str_load(text) : NULL;
+    const char *fault = NULL;
+    zconfig_t *root = zpl_parse(text, 2, zpl_keep_reason, &fault);
     zconfig_t *section = root == NULL ? NULL : zconfig_locate(root, "operator");
+    mk_code code = root == NULL ? wrong(why, path, fault) : MK_OK;
     if (code == MK_OK && section == NULL) code = wrong(why, path, "no section \"operator\"");
     if (code == MK_OK) code = take_tree(self, section, "", why);
     zconfig_destroy(&root);

@@ -2,7 +2,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -79,8 +81,29 @@ static void bad_files(void **state)
     acl_names_destroy(&names);
 }
 
+/* What zconfig must not see, and a file whose end a NUL hides. */
+static void fenced(void **state)
+{
+    (void)state;
+    static const char hidden[] = "principal\n    points\n" K "\0    other\n";
+    char path[] = "/tmp/mkacl-XXXXXX", line[1600];
+    acl_names_t *names = acl_names_new();
+    acl_t *acl = NULL;
+    const char *why = NULL;
+    snprintf(line, sizeof line, "%s#%01000d\n", good, 0);
+    assert_int_equal(acl_parse(names, line, &acl, &why), MK_BAD_REQUEST);
+    assert_string_equal(why, "over 1000 bytes");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, hidden, sizeof hidden - 1) == sizeof hidden - 1);
+    assert_int_not_equal(acl_load(names, path, &acl, &why), MK_OK);
+    assert_null(acl);
+    (void)close(fd);
+    (void)unlink(path);
+    acl_names_destroy(&names);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rights), cmocka_unit_test(bad_files)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rights), cmocka_unit_test(bad_files), cmocka_unit_test(fenced)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
