@@ -1,16 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the test suites one after the other: tests/run.py [SUITE...]
+"""Runs the test suites: tests/run.py [SUITE...]
 
-Each suite prints its seconds and counts; the last line is "N passed, N failed". A suite is a function that returns
-(passed, failed, skipped); what it printed on failure is shown in full."""
+Suites that mostly wait run side by side, as far as the cores go. Each prints its seconds and counts when it ends; the
+last line is "N passed, N failed". A suite is a function that returns (passed, failed, skipped) and what it has to show."""
 
+import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("MYKEY_BUILD", os.path.join(ROOT, "build"))
@@ -19,18 +22,13 @@ SANITIZED = os.path.basename(BUILD).startswith("build-sanitize")
 
 def shell(*command, **environment):
     env = {**os.environ, **environment}
-    return subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def show(output):
-    sys.stdout.write(output if output.endswith("\n") else output + "\n")
+    return subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
 
 
 def as_one(result):
-    """A command that counts as one test."""
-    if result.returncode != 0:
-        show(result.stdout)
-    return (1, 0, 0) if result.returncode == 0 else (0, 1, 0)
+    """A command that counts as one test; what it printed is shown if it failed."""
+    good = result.returncode == 0
+    return (1, 0, 0, "") if good else (0, 1, 0, result.stdout)
 
 
 def meson(build):
@@ -40,10 +38,9 @@ def meson(build):
     # Each program is a cmocka group; its closing lines give the counts of its tests.
     passed = sum(int(n) for n in re.findall(r"\[  PASSED  \] (\d+) test", text))
     failed = sum(int(n) for n in re.findall(r"\[  FAILED  \] (?:\S+: )?(\d+) test", text))
-    if result.returncode != 0:
-        show(result.stdout)
-        failed = max(failed, 1)
-    return passed, failed, 0
+    if result.returncode == 0:
+        return passed, failed, 0, ""
+    return passed, max(failed, 1), 0, result.stdout
 
 
 def pytest(folder, at_once=1):
@@ -54,13 +51,17 @@ def pytest(folder, at_once=1):
     command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=8", f"--junitxml={report}", folder]
     if at_once > 1:
         command += ["-n", str(at_once), "--dist", "loadfile"]
-    result = subprocess.run(command, cwd=ROOT, env={**os.environ, "MYKEY_BUILD": BUILD, "PYTHONDONTWRITEBYTECODE": "1"})
+    result = shell(*command, MYKEY_BUILD=BUILD, PYTHONDONTWRITEBYTECODE="1")
     if result.returncode not in (0, 1) or not os.path.exists(report):
-        return 0, 1, 0
+        return 0, 1, 0, result.stdout
     suite = ElementTree.parse(report).getroot().find("testsuite")
     count = {name: int(suite.get(name)) for name in ("tests", "failures", "errors", "skipped")}
     failed = count["failures"] + count["errors"]
-    return count["tests"] - failed - count["skipped"], failed, count["skipped"]
+    return count["tests"] - failed - count["skipped"], failed, count["skipped"], result.stdout
+
+
+def lint():
+    return as_one(shell("tools/lint/lint.sh"))
 
 
 def unit():
@@ -80,7 +81,7 @@ def clang():
 def sanitize():
     """The unit tests under ASan and UBSan (the whole suite: make test SANITIZE=1)."""
     if SANITIZED:
-        return 0, 0, 0
+        return 0, 0, 0, "all of this run is under ASan and UBSan"
     build = os.path.join(ROOT, "build-sanitize")
     result = shell("tools/setup/build.sh", build, "1")
     if result.returncode != 0:
@@ -90,38 +91,50 @@ def sanitize():
 
 def fuzz():
     """Every parser's harness for 10 s under ASan and UBSan, then the parsers' line coverage."""
-    result = subprocess.run([sys.executable, "tests/fuzz/run.py"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, errors="replace")
-    show(result.stdout)
+    result = shell(sys.executable, "tests/fuzz/run.py")
     counts = re.search(r"^(\d+) passed, (\d+) failed$", result.stdout, re.MULTILINE)
-    return (int(counts.group(1)), int(counts.group(2)), 0) if counts else (0, 1, 0)
-
-
-def lint():
-    return as_one(shell("tools/lint/lint.sh"))
+    return (int(counts.group(1)), int(counts.group(2)), 0, result.stdout) if counts else (0, 1, 0, result.stdout)
 
 
 def integration():
     return pytest("tests/integration", at_once=3)
 
 
+def story():
+    return pytest("tests/story", at_once=2)
+
+
 def browser():
     return pytest("tests/browser")
-
-
-def story():
-    return pytest("tests/story")
-
-
-def privacy():
-    return pytest("tests/privacy")
 
 
 def container():
     return pytest("tests/container")
 
 
-SUITES = {suite.__name__: suite for suite in (lint, unit, clang, sanitize, fuzz, integration, story, browser, privacy, container)}
+def privacy():
+    return pytest("tests/privacy")
+
+
+# Those that keep both cores busy by themselves, and those that mostly wait: two of these run at a time, the longest first.
+BUSY = (lint, unit, clang, sanitize, fuzz)
+WAITING = (story, integration, browser, container, privacy)
+SUITES = {suite.__name__: suite for suite in BUSY + WAITING}
+
+
+def measured(suite):
+    """Runs it; its row: name, seconds, passed, failed, skipped."""
+    begin = time.monotonic()
+    passed, failed, skipped, output = suite()
+    row = (suite.__name__, time.monotonic() - begin, passed, failed, skipped)
+    print(f"== {row[0]}\n{output}\n== {row[0]}: {passed} passed, {failed} failed, {skipped} skipped in {row[1]:.1f} s", flush=True)
+    return row
+
+
+def run(asked):
+    rows = [measured(suite) for suite in BUSY if suite in asked]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return rows + list(pool.map(measured, [suite for suite in WAITING if suite in asked]))
 
 
 def main():
@@ -129,13 +142,8 @@ def main():
     unknown = [name for name in names if name not in SUITES]
     if unknown:
         sys.exit(f"no such suite: {unknown[0]} (there are: {', '.join(SUITES)})")
-    rows, started = [], time.monotonic()
-    for name in names:
-        print(f"== {name}", flush=True)
-        begin = time.monotonic()
-        counts = SUITES[name]()
-        rows.append((name, time.monotonic() - begin, *counts))
-        print(f"== {name}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped in {rows[-1][1]:.1f} s", flush=True)
+    started = time.monotonic()
+    rows = run([SUITES[name] for name in names])
     print(f"\n{'suite':<14}{'seconds':>9}{'passed':>8}{'failed':>8}{'skipped':>9}")
     for name, seconds, passed, failed, skipped in rows:
         print(f"{name:<14}{seconds:>9.1f}{passed:>8}{failed:>8}{skipped:>9}")
