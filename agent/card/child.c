@@ -121,7 +121,6 @@ static order_fn *const orders[] = {
 static void obey(child_t *self, const card_order *order)
 {
     card_report *report = &self->report;
-    if (order->verb >= sizeof orders / sizeof orders[0] || !orders[order->verb]) _exit(1);
     *report = (card_report){.verb = order->verb, .seq = order->seq};
     report->problem = orders[order->verb](self, order, report);
     if (report->problem) report->size = 0;
@@ -132,6 +131,13 @@ static void obey(child_t *self, const card_order *order)
     self->told_at_ms = clock_mono_ms();
 }
 
+static bool is_order(const card_order *order, ssize_t got)
+{
+    return got >= (ssize_t)offsetof(card_order, data) && order->size <= sizeof order->data &&
+           (size_t)got == offsetof(card_order, data) + order->size && order->verb < sizeof orders / sizeof orders[0] &&
+           orders[order->verb];
+}
+
 /* Waits for one order; leaves the process when main has gone. */
 static void serve(child_t *self, int timeout_ms)
 {
@@ -140,9 +146,7 @@ static void serve(child_t *self, int timeout_ms)
     if (poll(&socket_poll, 1, timeout_ms) <= 0) return;
     ssize_t got = recv(CARD_CHILD_SOCKET, &order, sizeof order, 0);
     if (got < 0 && errno == EINTR) return;
-    bool whole = got >= (ssize_t)offsetof(card_order, data) && order.size <= sizeof order.data &&
-                 (size_t)got == offsetof(card_order, data) + order.size;
-    if (!whole) {
+    if (!is_order(&order, got)) {
         end_session(self, false);
         _exit(got == 0 ? 0 : 1);
     }

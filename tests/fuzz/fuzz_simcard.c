@@ -7,21 +7,7 @@
 
 #include <sys/socket.h>
 
-static const uint8_t *said;
-static size_t said_size;
-
-static ssize_t fuzz_recv(int fd, void *out, size_t cap, int flags)
-{
-    (void)fd;
-    (void)flags;
-    size_t size = said_size < cap ? said_size : cap;
-    if (size == 0) return 0;
-    if (size > 100) size = 100; /* messages come in pieces */
-    memcpy(out, said, size);
-    said += size;
-    said_size -= size;
-    return (ssize_t)size;
-}
+#include "tests/fuzz/said.h"
 
 static ssize_t fuzz_send(int fd, const void *data, size_t size, int flags)
 {
@@ -32,13 +18,11 @@ static ssize_t fuzz_send(int fd, const void *data, size_t size, int flags)
     return (ssize_t)size + (sum & 0);
 }
 
-#define recv fuzz_recv
-#define read(fd, data, size) fuzz_recv(fd, data, size, 0)
+#define recv(fd, out, cap, flags) fuzz_hear(out, (cap) < 100 ? (cap) : 100) /* messages come in pieces */
 #define send fuzz_send
 #define connect(fd, address, size) ((address) != NULL ? -1 : 0)
 #include "tools/simcard/reader.c"
 #undef recv
-#undef read
 #undef send
 #undef connect
 
@@ -184,8 +168,7 @@ static void run_reader(reader_t *self, const uint8_t *data, size_t size)
     HOLDS(reader_insert(self, "a", why) == MK_OK);
     if (self->card == NULL) take_next(self);
     self->fd = 1000000;
-    said = data;
-    said_size = size;
+    fuzz_say(data, size);
     while (said_size > 0 && self->fd >= 0) {
         reader_run(self, true, now_ms);
         check_reply(self);

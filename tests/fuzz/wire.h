@@ -10,7 +10,7 @@
 
 typedef void wire_fuzz_fn(const uint8_t *data, size_t size);
 
-wire_fuzz_fn fuzz_parser, fuzz_checker, fuzz_agent;
+wire_fuzz_fn fuzz_parser, fuzz_checker, fuzz_agent, fuzz_child;
 
 /* As the bus process judges them. */
 bool wire_ready_is_right(const wire_ready *ready, size_t roots);

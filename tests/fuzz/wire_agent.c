@@ -3,21 +3,10 @@
 #include <sys/socket.h>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/said.h"
 #include "tests/fuzz/wire.h"
 
-static const uint8_t *said;
-static size_t said_size;
-
-static ssize_t fuzz_recv(int fd, void *out, size_t cap, int flags)
-{
-    (void)fd;
-    (void)flags;
-    size_t size = said_size < cap ? said_size : cap;
-    if (size > 0) memcpy(out, said, size);
-    return (ssize_t)size;
-}
-
-#define recv fuzz_recv
+#define recv(fd, out, cap, flags) fuzz_hear(out, cap)
 #include "agent/card/link.c"
 #undef recv
 
@@ -37,8 +26,7 @@ void fuzz_agent(const uint8_t *data, size_t size)
     card_link_t *self = calloc(1, sizeof *self);
     HOLDS(pin != NULL && self != NULL);
     *self = (card_link_t){.loop = zloop_new(), .fn = on_report, .arg = self, .fd = -1, .seq = 7, .options.pin = pin};
-    said = data;
-    said_size = size;
+    fuzz_say(data, size);
     told = 0;
     HOLDS(on_readable(self->loop, NULL, self) == 0);
     bool whole = size >= offsetof(card_report, data) && self->restarts == 0;

@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bus process: packets of a parser (two bytes of size each), to one that has not said that it is ready and to one
+/* The bus process: a packet of a parser, to one that has not said that it is ready and to one
  * with a request under way. What a request is answered with lies within the packet. */
 #include <sys/socket.h>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/said.h"
 #include "tests/fuzz/wire.h"
 
-static const uint8_t *said;
-static size_t said_size;
-
-static ssize_t fuzz_recv(int fd, void *out, size_t cap, int flags)
-{
-    (void)fd;
-    (void)flags;
-    size_t size = said_size < cap ? said_size : cap;
-    if (size > 0) memcpy(out, said, size);
-    return (ssize_t)size;
-}
-
-#define recv fuzz_recv
+#define recv(fd, out, cap, flags) fuzz_hear(out, cap)
 #include "services/jpki-verify/checker.c"
 #undef recv
 
@@ -55,7 +44,7 @@ static void on_answer(const checker_answer *answer, void *arg)
     (void)sum;
 }
 
-static void fuzz_verdict(checker_t *self)
+static void fuzz_verdict(checker_t *self, const uint8_t *data, size_t size)
 {
     child_t child = {.fd = -1, .is_ready = true};
     job *one = calloc(1, sizeof *one);
@@ -65,17 +54,18 @@ static void fuzz_verdict(checker_t *self)
     zlist_append(self->flight, one);
     self->start_timer = 0;
     answers = 0;
+    fuzz_say(data, size);
     packet got = read_packet(self, &child);
     HOLDS((got == PACKET_TAKEN) == (answers == 1));
-    HOLDS(got != PACKET_TAKEN || said_size >= sizeof(wire_verdict));
+    HOLDS(got != PACKET_TAKEN || size >= sizeof(wire_verdict));
     if (answers == 0) free(one);
 }
 
-static void fuzz_ready(const checker_t *self)
+static void fuzz_ready(const checker_t *self, const uint8_t *data, size_t size)
 {
     wire_ready ready;
-    if (said_size != sizeof ready) return;
-    memcpy(&ready, said, sizeof ready);
+    if (size != sizeof ready) return;
+    memcpy(&ready, data, sizeof ready);
     if (!is_right(self, &ready)) return;
     child_t child = {.fd = -1, .is_ready = true, .ready = ready}, other = {.fd = -1, .is_ready = true, .ready = ready};
     HOLDS(ready.root_count == 2 && ready.crl_count <= WIRE_CRLS_MAX && ready.sandboxed == 1);
@@ -87,10 +77,8 @@ static void fuzz_ready(const checker_t *self)
 void fuzz_checker(const uint8_t *data, size_t size)
 {
     checker_t self = make();
-    said = data;
-    said_size = size;
-    fuzz_ready(&self);
-    fuzz_verdict(&self);
+    fuzz_ready(&self, data, size);
+    fuzz_verdict(&self, data, size);
     zlist_destroy(&self.flight);
     zlist_destroy(&self.waiting);
 }

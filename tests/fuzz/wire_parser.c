@@ -6,32 +6,12 @@
 
 #include "services/jpki-verify/sandbox.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/said.h"
 #include "tests/fuzz/wire.h"
 
-static const uint8_t *told;
-static size_t told_size, verdicts;
+static size_t verdicts;
 static bool is_ready;
 static jmp_buf ended;
-
-/* The next packet, cut to cap as the kernel would. */
-static ssize_t next(void *out, size_t cap)
-{
-    if (told_size < 2) return 0;
-    size_t size = (size_t)told[0] << 8 | told[1];
-    if (size > told_size - 2) size = told_size - 2;
-    size_t take = size < cap ? size : cap;
-    memcpy(out, told + 2, take);
-    told += 2 + size;
-    told_size -= 2 + size;
-    return (ssize_t)take;
-}
-
-static ssize_t fuzz_recv(int fd, void *out, size_t cap, int flags)
-{
-    (void)fd;
-    (void)flags;
-    return next(out, cap);
-}
 
 /* A descriptor comes along with each. */
 static ssize_t fuzz_recvmsg(int fd, struct msghdr *message, int flags)
@@ -42,7 +22,7 @@ static ssize_t fuzz_recvmsg(int fd, struct msghdr *message, int flags)
     int list = 1000000;
     *head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
     memcpy(CMSG_DATA(head), &list, sizeof list);
-    return next(message->msg_iov[0].iov_base, message->msg_iov[0].iov_len);
+    return fuzz_hear_packet(message->msg_iov[0].iov_base, message->msg_iov[0].iov_len);
 }
 
 static ssize_t fuzz_send(int fd, const void *data, size_t size, int flags)
@@ -67,7 +47,7 @@ static _Noreturn void fuzz_exit(int status)
 
 int parser_program(void);
 #define main parser_program
-#define recv fuzz_recv
+#define recv(fd, out, cap, flags) fuzz_hear_packet(out, cap)
 #define recvmsg fuzz_recvmsg
 #define send fuzz_send
 #define _exit fuzz_exit
@@ -81,8 +61,7 @@ void fuzz_parser(const uint8_t *data, size_t size)
     static parser_t self;
     self = (parser_t){.trust = trust_new(profile_auth())};
     HOLDS(self.trust != NULL);
-    told = data;
-    told_size = size;
+    fuzz_say(data, size);
     verdicts = 0;
     is_ready = false;
     if (setjmp(ended) == 0 && gather(&self) && report_ready(&self)) {
