@@ -307,6 +307,8 @@ def test_the_parser_has_nothing(shared):
             first, access = line.split()[:2]
             if "r" in access and "v" not in line.split()[-1]:
                 begin, end = (int(part, 16) for part in first.split("-"))
+                if end - begin > 1 << 40:
+                    continue  # a sanitizer's map of all memory
                 memory.seek(begin)
                 data = memory.read(end - begin)
                 assert not any(secret in data for secret in SECRETS.values()), "a key is in the parser"

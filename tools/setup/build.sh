@@ -5,7 +5,7 @@ build=$1
 cd "$(dirname "$0")/../.."
 if [ ! -e "$build/build.ninja" ]; then
 	options=""
-	if [ "${2:-}" = 1 ]; then options="-Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1"; fi
+	if [ "${2:-}" = 1 ]; then options="-Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 -Dc_args=-fno-sanitize-recover=all"; fi
 	meson setup "$build" $options >"/tmp/mykey-setup-$$.log" || { cat "/tmp/mykey-setup-$$.log"; exit 1; }
 	rm -f "/tmp/mykey-setup-$$.log"
 fi

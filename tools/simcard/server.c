@@ -33,27 +33,45 @@ typedef struct server {
 
 /* ---- the control socket ---- */
 
-static int listen_at(const char *path)
+static struct sockaddr_un address_of(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
     memcpy(address.sun_path, path, strlen(path));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return -1;
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
-        close(fd);
-        errno = EADDRINUSE;
-        return -1;
-    }
+    return address;
+}
+
+static bool is_served(int fd, const char *path)
+{
+    struct sockaddr_un address = address_of(path);
+    return connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+}
+
+static bool listen_privately(int fd, const char *path)
+{
+    struct sockaddr_un address = address_of(path);
     unlink(path);
     mode_t before = umask(0177);
     int bound = bind(fd, (struct sockaddr *)&address, sizeof address);
     umask(before);
-    if (bound == 0 && listen(fd, CLIENTS) == 0) return fd;
+    return bound == 0 && listen(fd, CLIENTS) == 0;
+}
+
+/* It gets its name once it listens: who waits for the name may connect. */
+static int listen_at(const char *path)
+{
+    char early[sizeof ((struct sockaddr_un *)0)->sun_path];
+    if ((size_t)snprintf(early, sizeof early, "%s.new", path) >= sizeof early) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    bool served = is_served(fd, path);
+    if (served) errno = EADDRINUSE;
+    if (!served && listen_privately(fd, early) && rename(early, path) == 0) return fd;
+    int kept = errno;
     close(fd);
+    errno = kept;
     return -1;
 }
 

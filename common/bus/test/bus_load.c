@@ -80,12 +80,15 @@ static void on_reply(const bus_reply *reply, void *arg)
     unknown += reply->executed == BUS_EXECUTED_UNKNOWN;
     bool echo = strcmp(method, "Echo") == 0 && reply->code == MK_OK;
     wrong += echo && (reply->body_size != size || memcmp(reply->body, body, size) != 0);
-    if (more() && gap_ms)
-        zloop_timer(loop, (size_t)gap_ms, 1, on_gap, NULL);
-    else if (more())
-        call();
-    else if (done == made)
+    if (more()) {
+        made++; /* already here: during a pause others decide too */
+        if (gap_ms)
+            zloop_timer(loop, (size_t)gap_ms, 1, on_gap, NULL);
+        else
+            call();
+    } else if (done == made) {
         finish();
+    }
 }
 
 static void call(void)
@@ -100,7 +103,6 @@ static void call(void)
         .body = body,
         .body_size = size,
     };
-    made++;
     (void)bus_call(peer, &request, on_reply, (void *)(uintptr_t)clock_mono_us());
 }
 
@@ -110,7 +112,8 @@ static void start(void)
     running = true;
     started_us = clock_mono_us();
     until_us = started_us + (uint64_t)seconds_ms * 1000;
-    for (int64_t i = 0; i < inflight && (!total || i < total); i++) call();
+    made = (uint64_t)(total && total < inflight ? total : inflight);
+    for (uint64_t i = 0; i < made; i++) call();
 }
 
 static int on_waited(zloop_t *at, int timer_id, void *arg)
