@@ -245,7 +245,6 @@ function takeSnapshot(snap) {
   ui.link = 'open';
   ui.snap = snap;
   if (isNewState) Object.assign(ui, { problem: null, forms: {}, copied: null, pinTold: null });
-  if (snap.pin?.entered > 0) ui.pinTold = null;
   draw();
 }
 

@@ -184,7 +184,9 @@ const PROBES = {
   facts() {
     return { title: document.title, lang: document.documentElement.lang, controls: everySeen(CONTROLS).map(kindOf) };
   },
-  // begins to note which controls Tab reaches and which of them Enter works; nothing is sent, folded or submitted
+  // begins, above the page's first control, to note which controls Tab reaches and which of them Enter works; nothing is
+  // sent, folded or submitted. Hands back how many times Tab stops: beyond the last stop the browser's own frame takes the
+  // focus and gives it back at a time of its own choosing, on top of what Tab does here.
   listen() {
     const note = window.mkWalk = { reached: [], worked: [], controls: everySeen(CONTROLS) };
     const stop = (event) => { event.preventDefault(); event.stopImmediatePropagation(); };
@@ -194,8 +196,12 @@ const PROBES = {
     on('focusin', ({ target }) => { note.reached.push(note.controls.indexOf(target)); });
     on('click', (event) => { note.worked.push(note.controls.indexOf(event.target)); stop(event); });
     on('keydown', (event) => { if (event.key === 'Enter' && event.target.matches('input, select')) stop(event); });
-    document.activeElement.blur();
-    return note.controls.length;
+    document.body.tabIndex = -1;
+    document.body.focus();
+    document.body.removeAttribute('tabindex');
+    note.reached.length = 0;
+    const stops = everySeen('body *').filter((element) => element.tabIndex >= 0);
+    return new Set(stops.map((element) => (element.type === 'radio' ? element.name : element))).size;
   },
   // what was noted, and a name for each control's look: two controls of one name are drawn by the same rules
   walked() {

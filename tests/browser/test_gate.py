@@ -52,8 +52,8 @@ def test_as_it_is(page, shots, looks, lang, view):
         if view == "both":
             page.screenshot(shots / f"{name}-{lang}-both.png")
         tree = gate.tree_problems(page, lang, scene.snapshot, controls)
-        walked, wrong = gate.walk_twice(page, pressing=lang == "ja")
-        return {"tree": tree, "walk": wrong, "ring": gate.ring_problems(page, walked, looks["usual"])}
+        walked = gate.walk(page, pressing=lang == "ja")
+        return {"tree": tree, "walk": gate.walk_problems(walked), "ring": gate.ring_problems(page, walked, looks["usual"])}
     through(page, lang, view, "weak", "faint", "small", "wide", "cut", "tofu", "markup", also=also)
 
 
@@ -102,7 +102,7 @@ def without_a_snapshot(page, lang):
     scene = Scene({"state": ""}, failing=True)
     wrong = found | gate.text_problems(found, lang, scene)
     wrong["tree"] = gate.tree_problems(page, lang, scene.snapshot, wrong.pop("facts")["controls"])
-    wrong["walk"] = gate.walk_twice(page, pressing=True)[1]
+    wrong["walk"] = gate.walk_problems(gate.walk(page))
     return {name: each for name, each in wrong.items() if each}
 
 

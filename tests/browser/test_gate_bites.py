@@ -66,7 +66,8 @@ SCRIPTS = [
     ("wait", "document.querySelector('#foot').role = 'none'", "tree", "of contentinfo"),
     ("wait", "document.querySelector('[data-action]').tabIndex = -1", "walk", "not reached by Tab"),
     ("wait", "document.querySelector('.mk-text').tabIndex = 0", "walk", "isn't a control"),
-    ("wait", "document.querySelectorAll('[data-action]')[2].tabIndex = 1", "walk", "Tab goes back"),
+    ("wait", "document.querySelectorAll('[data-action]')[2].tabIndex = 1", "walk", "not reached by Tab"),
+    ("wait", "document.querySelectorAll('[data-action]')[2].onfocus = () => document.querySelector('[data-lang]').focus()", "walk", "Tab goes back"),
     ("wait", "document.addEventListener('keydown', (event) => { if (event.key === 'Enter') event.preventDefault(); })", "walk", "Enter does nothing"),
 ]
 
