@@ -25,6 +25,20 @@ def shell(*command, **environment):
     return subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
 
 
+def watched(suite, build, *command, **environment):
+    """shell() and how many processes a sanitizer ended: of whatever kind, each leaves a file of what it did wrong."""
+    folder = os.path.join(build, "faults", suite)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    options = {f"{name}_OPTIONS": f"log_path={folder}/{name.lower()}:print_stacktrace=1" for name in ("ASAN", "UBSAN")}
+    result = shell(*command, **options, **environment)
+    faults = sorted(os.listdir(folder))
+    for name in faults:
+        with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+            result.stdout += f"{os.path.join(folder, name)}:\n{file.read()}"
+    return result, len(faults)
+
+
 def as_one(result):
     """A command that counts as one test; what it printed is shown if it failed."""
     good = result.returncode == 0
@@ -32,32 +46,33 @@ def as_one(result):
 
 
 def meson(build):
-    result = shell("meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs")
+    result, faults = watched("unit", build, "meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs")
     with open(os.path.join(build, "meson-logs", "testlog.txt"), encoding="utf-8", errors="replace") as log:
         text = log.read()
     # Each program is a cmocka group; its closing lines give the counts of its tests.
     passed = sum(int(n) for n in re.findall(r"\[  PASSED  \] (\d+) test", text))
     failed = sum(int(n) for n in re.findall(r"\[  FAILED  \] (?:\S+: )?(\d+) test", text))
-    if result.returncode == 0:
+    if result.returncode == 0 and faults == 0:
         return passed, failed, 0, ""
     return passed, max(failed, 1), 0, result.stdout
 
 
 def pytest(folder, at_once=1):
     """at_once: files that run side by side; most tests wait for timers and processes, not for a core."""
-    report = os.path.join(BUILD, f"pytest-{os.path.basename(folder)}.xml")
+    name = os.path.basename(folder)
+    report = os.path.join(BUILD, f"pytest-{name}.xml")
     if os.path.exists(report):
         os.unlink(report)  # an older run's is not this one's
     command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=8", f"--junitxml={report}", folder]
     if at_once > 1:
         command += ["-n", str(at_once), "--dist", "loadfile"]
-    result = shell(*command, MYKEY_BUILD=BUILD, PYTHONDONTWRITEBYTECODE="1")
+    result, faults = watched(name, BUILD, *command, MYKEY_BUILD=BUILD, PYTHONDONTWRITEBYTECODE="1")
     if result.returncode not in (0, 1) or not os.path.exists(report):
-        return 0, 1, 0, result.stdout
+        return 0, 1 + faults, 0, result.stdout
     suite = ElementTree.parse(report).getroot().find("testsuite")
     count = {name: int(suite.get(name)) for name in ("tests", "failures", "errors", "skipped")}
     failed = count["failures"] + count["errors"]
-    return count["tests"] - failed - count["skipped"], failed, count["skipped"], result.stdout
+    return count["tests"] - failed - count["skipped"], failed + faults, count["skipped"], result.stdout
 
 
 def lint():
