@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of comma-separated values (the invites that are wanted), written again they are read the same; and the command
+/* Rows of comma-separated values, written again they are read the same; as the invites that are wanted; and the command
  * line of mykeyctl, a word a line.
- * Parsers: tools/mykeyctl/csv.c tools/mykeyctl/args.c */
-#include "tests/fuzz/fuzz.h"
+ * Parsers: tools/mykeyctl/csv.c tools/mykeyctl/args.c tools/mykeyctl/verb_terminal.c */
+#include "tests/fuzz/csv.h"
 
+#include "tests/fuzz/fuzz.h"
 #include "tools/mykeyctl/args.h"
 #include "tools/mykeyctl/csv.h"
 
 enum { ARGC_MAX = 100 };
 
 /* An apostrophe may have come in front of what looks like a formula. */
-static void check_field(const char *field, const char *again)
+void csv_check_field(const char *field, const char *again)
 {
     HOLDS(strcmp(field, again) == 0 || (again[0] == '\'' && strcmp(field, again + 1) == 0));
 }
@@ -39,7 +40,7 @@ static void check_row(const csv_row *row)
     fclose(out);
     csv_t csv = {text, 0};
     HOLDS(csv_next(&csv, &again) == MK_OK && again.count == row->count && *csv.at == '\0');
-    for (size_t i = 0; i < row->count; i++) check_field(row->fields[i], again.fields[i]);
+    for (size_t i = 0; i < row->count; i++) csv_check_field(row->fields[i], again.fields[i]);
     free(text);
 }
 
@@ -70,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         HOLDS(csv.at <= text + strlen(text));
         check_row(&row);
     }
+    csv_want_invites(data, size);
     check_arguments(text);
     free(text);
     return 0;
