@@ -36,7 +36,7 @@ struct agent {
     unsigned call; /* the counter's */
     oneshot_t timers[COUNTER_TIMER_COUNT];
     oneshot_t renew_timer, drain_timer;
-    metric_t *refusals, *restarts;
+    metric_t *refusals, *restarts, *page_refusals;
 };
 
 /* ---- the counter's ports ---- */
@@ -283,7 +283,10 @@ static problem_t open_counter(agent_t *self)
     MK_ENSURE(self->keyboard && self->pin, MK_INTERNAL);
     self->counter = counter_new(&options, &ports, self->pin);
     MK_ENSURE(self->counter, MK_INTERNAL);
-    loopback_options page = {settings.listen, settings.page_dir, profile_launch_path(self->profile)};
+    loopback_options page = {.listen = settings.listen,
+                             .page_dir = settings.page_dir,
+                             .launch_path = profile_launch_path(self->profile),
+                             .refusals = self->page_refusals};
     return loopback_new(self->loop, &page, self->counter, &self->loopback);
 }
 
@@ -301,6 +304,8 @@ static void open_metrics(agent_t *self)
                                      "Answers of the platform other than OK.", "code");
     self->restarts = metrics_declare(metrics, METRIC_COUNTER, "mykey_agent_card_restarts_total",
                                      "Card processes that were killed or lost.", "");
+    self->page_refusals = metrics_declare(metrics, METRIC_COUNTER, "mykey_agent_page_refusals_total",
+                                          "Requests on the loopback port that did not come from our page.", "status");
 }
 
 static problem_t open_all(agent_t *self)

@@ -306,6 +306,14 @@ static unsigned refuse(const loopback_t *self, struct MHD_Connection *connection
     return 0;
 }
 
+static enum MHD_Result turn_away(loopback_t *self, struct MHD_Connection *connection, unsigned status)
+{
+    char label[sizeof "4294967295"];
+    (void)snprintf(label, sizeof label, "%u", status);
+    metric_add(self->options.refusals, 1, label, NULL, NULL, NULL);
+    return respond_problem(connection, status, "DENIED");
+}
+
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *size, void **context)
 {
@@ -314,7 +322,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     request_t *request = *context;
     if (!request) {
         unsigned status = refuse(self, connection, url, method);
-        if (status) return respond_problem(connection, status, "DENIED");
+        if (status) return turn_away(self, connection, status);
         *context = calloc(1, sizeof(request_t));
         return *context ? MHD_YES : MHD_NO;
     }

@@ -7,6 +7,7 @@
 #include <czmq.h>
 
 #include "agent/counter.h"
+#include "common/metrics/metrics.h"
 
 typedef struct loopback loopback_t;
 
@@ -14,6 +15,7 @@ typedef struct loopback_options {
     const char *listen;      /* "127.0.0.1:0" */
     const char *page_dir;    /* "" = the files that are compiled in */
     const char *launch_path; /* written with address and token (0600), removed at the end */
+    metric_t *refusals;      /* requests that the guards turned away, by status */
 } loopback_options;
 
 /* BAD_REQUEST: not a 127.0.0.1 address; UNAVAILABLE: the port is taken or the launch file can't be written. */

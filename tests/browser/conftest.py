@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import pathlib
+import sys
 
 import pytest
 
 from counter_driver import Counter, chromium, set_viewport
 from fake_agent import ROOT, FakeAgent
+
+sys.path[:0] = [f"{ROOT}/tests/integration", f"{ROOT}/tools/dev"]  # the real agent's own helpers
 
 
 @pytest.fixture(scope="session")
