@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,34 +144,7 @@ mk_code anchors_load(const char *folder, const char *pins_path, anchors_t **ret_
     return MK_OK;
 }
 
-/* ---- revocation lists ---- */
-
-void crl_files_open(const char *folder, crl_files_t *out)
-{
-    listing found;
-    out->count = 0;
-    out->why = NULL;
-    if (!list_folder(folder, ".crl", &found)) {
-        out->why = "the folder can't be read, or holds more than 64 lists";
-        return;
-    }
-    if (found.count > WIRE_CRLS_MAX) out->why = "more than 16 lists: the first 16 are read";
-    for (size_t i = 0; i < found.count && out->count < WIRE_CRLS_MAX; i++) {
-        int fd = open_in(folder, found.names[i]);
-        if (fd < 0) {
-            out->why = "a list can't be opened";
-            continue;
-        }
-        memcpy(out->names[out->count], found.names[i], ANCHORS_NAME_SIZE);
-        out->fds[out->count++] = fd;
-    }
-}
-
-void crl_files_close(crl_files_t *files)
-{
-    for (size_t i = 0; i < files->count; i++) close(files->fds[i]);
-    files->count = 0;
-}
+/* ---- changes ---- */
 
 static uint64_t mix(uint64_t sum, const void *data, size_t size)
 {
@@ -179,24 +153,32 @@ static uint64_t mix(uint64_t sum, const void *data, size_t size)
     return sum;
 }
 
-static uint64_t mix_file(uint64_t sum, const char *folder, const char *name)
+static uint64_t mix_file(uint64_t sum, const char *path)
 {
-    struct stat info = {0};
-    int fd = open_in(folder, name);
-    if (fd >= 0 && fstat(fd, &info) != 0) info.st_ino = 0;
-    if (fd >= 0) close(fd);
-    sum = mix(sum, name, strlen(name));
+    struct stat info;
+    if (stat(path, &info) != 0) return mix(sum, "", 1);
     sum = mix(sum, &info.st_ino, sizeof info.st_ino);
     sum = mix(sum, &info.st_size, sizeof info.st_size);
     sum = mix(sum, &info.st_ctim.tv_sec, sizeof info.st_ctim.tv_sec);
     return mix(sum, &info.st_ctim.tv_nsec, sizeof info.st_ctim.tv_nsec);
 }
 
-uint64_t crl_files_fingerprint(const char *folder)
+enum { SUM_OF_NOTHING = 0x4f1bbcdd };
+
+uint64_t anchors_file_fingerprint(const char *path)
+{
+    return mix_file(SUM_OF_NOTHING, path);
+}
+
+uint64_t anchors_fingerprint(const char *folder, const char *pins_path)
 {
     listing found;
-    uint64_t sum = 0xcbf29ce484222325u;
-    if (!list_folder(folder, ".crl", &found)) return sum;
-    for (size_t i = 0; i < found.count; i++) sum = mix_file(sum, folder, found.names[i]);
+    char path[PATH_MAX];
+    uint64_t sum = mix_file(SUM_OF_NOTHING, pins_path);
+    if (!list_folder(folder, ".der", &found)) return sum;
+    for (size_t i = 0; i < found.count; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, found.names[i]);
+        sum = mix_file(mix(sum, found.names[i], strlen(found.names[i])), path);
+    }
     return sum;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files that the parser is given: roots, compared with their pins as bytes and not read any further here, and open
- * revocation lists. */
+/* Roots as files, compared with their pins as bytes and not read any further here. */
 #ifndef MYKEY_JPKI_ANCHORS_H
 #define MYKEY_JPKI_ANCHORS_H
 
@@ -28,18 +27,10 @@ typedef struct anchors {
 mk_code anchors_load(const char *folder, const char *pins_path, anchors_t **ret_anchors,
                      const char **ret_why) MK_CHECKED;
 
-typedef struct crl_files {
-    size_t count;
-    int fds[WIRE_CRLS_MAX];
-    char names[WIRE_CRLS_MAX][ANCHORS_NAME_SIZE];
-    const char *why; /* why some are left out, NULL if none is. Static */
-} crl_files_t;
+/* Changes whenever a *.der file of folder or the file of pins is replaced, written, added or removed. */
+uint64_t anchors_fingerprint(const char *folder, const char *pins_path);
 
-/* Opens the *.crl files of folder, in the order of their names; what can't be opened is left out. */
-void crl_files_open(const char *folder, crl_files_t *out);
-void crl_files_close(crl_files_t *files);
-
-/* Changes whenever a *.crl file of folder is replaced, written, added or removed. */
-uint64_t crl_files_fingerprint(const char *folder);
+/* Changes whenever the file is replaced or written. */
+uint64_t anchors_file_fingerprint(const char *path);
 
 #endif

@@ -23,6 +23,8 @@ typedef struct certificate {
     bool has_key_usage;
     uint16_t key_usage; /* PROFILE_USAGE bits */
     bool is_ca, has_path_length;
+    der_t point_names;     /* GeneralNames of the one distribution point */
+    bool has_more_points;  /* than one */
     der_t policies;        /* content of certificatePolicies */
     der_t extended_usage;  /* content of extKeyUsage */
     bool has_duplicate;    /* the same extension twice */
@@ -47,6 +49,9 @@ DER_CHECKED bool certificate_extension(der_t *in, extension_t *ret_extension);
 
 /* AuthorityKeyIdentifier into its three parts. */
 DER_CHECKED bool certificate_authority_key(der_t value, der_t *ret_key_id, der_t *ret_issuer, der_t *ret_serial);
+
+/* extensions.c: exactly one GeneralName and nothing else? */
+bool certificate_is_one_name(der_t names);
 
 /* extensions.c: the content of Extensions. */
 DER_CHECKED bool extensions_read(der_t list, certificate_t *certificate);

@@ -2,6 +2,10 @@
 /* One function for each row of CHECK_CERTIFICATE_TABLE. */
 #include "services/jpki-verify/check.h"
 
+#include <string.h>
+
+#include "common/base/bytes.h"
+
 static bool check_der(check_subject *s)
 {
     return certificate_read(s->certificate, &s->fields);
@@ -60,7 +64,7 @@ static bool check_issuer_validity(check_subject *s)
 static bool check_issuer_signature(check_subject *s)
 {
     uint8_t digest[RSA_DIGEST_SIZE];
-    return rsa_digest(s->fields.signed_part, digest) && rsa_key_verify(s->root->key, digest, s->fields.signature);
+    return rsa_digest(s->fields.signed_part, NULL, digest) && rsa_key_verify(s->root->key, digest, s->fields.signature);
 }
 
 static bool check_not_before(check_subject *s)
@@ -138,14 +142,42 @@ static bool check_key_exponent(check_subject *s)
     return trust_key_numbers(s->fields.key, &s->modulus, &exponent) && exponent == s->trust->profile->key_exponent;
 }
 
-static bool check_revocation(check_subject *s)
+static bool check_distribution_point(check_subject *s)
 {
-    return s->root->revocation != NULL && revocation_is_fresh(s->root->revocation, s->trust->profile, s->now_s);
+    der_t names = s->fields.point_names;
+    return !s->fields.has_more_points && (names.size == 0 || certificate_is_one_name(names));
 }
 
+/* The parts that speak of this certificate: its distribution point's, and the whole list's of the same key. */
+static void find_parts(check_subject *s)
+{
+    index_key key = {0};
+    memcpy(key.issuer_key, s->root->key_sha256, sizeof key.issuer_key);
+    s->parts[0] = index_find(&s->trust->index, &key);
+    if (s->fields.point_names.size == 0) return;
+    bytes_sha256(s->fields.point_names.data, s->fields.point_names.size, key.point);
+    s->parts[1] = index_find(&s->trust->index, &key);
+}
+
+static bool is_fresh(const check_subject *s, const index_part *part)
+{
+    return part != NULL && part->this_update <= s->now_s + s->trust->profile->crl_early_s &&
+           s->now_s <= part->next_update;
+}
+
+static bool check_revocation(check_subject *s)
+{
+    find_parts(s);
+    return is_fresh(s, s->parts[0]) || is_fresh(s, s->parts[1]);
+}
+
+/* A part that is no longer fresh has still revoked what it has revoked. */
 static bool check_revoked(check_subject *s)
 {
-    return !revocation_has(s->root->revocation, s->serial);
+    for (size_t i = 0; i < 2; i++) {
+        if (s->parts[i] != NULL && index_has(&s->trust->index, s->parts[i], s->serial)) return false;
+    }
+    return true;
 }
 
 static bool check_signature(check_subject *s)

@@ -36,6 +36,7 @@ typedef struct check_subject {
     const root_t *root;
     uint32_t serial;
     der_t modulus;
+    const index_part *parts[2];
 } check_subject;
 
 typedef struct check_row {

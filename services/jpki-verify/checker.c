@@ -15,7 +15,7 @@ enum {
     FLIGHT_MAX = 16,    /* fits into the socket's buffer with room to spare */
     JOB_WAIT_MS = 3000, /* then nobody waits for the answer any more */
     HANG_MS = 2000,     /* one certificate takes 0.1 ms */
-    LOAD_MS = 60000,    /* reading revocation lists */
+    LOAD_MS = 60000,    /* reading the index */
     TICK_MS = 1000,
     BACK_OFF_MS = 10,
     BACK_OFF_MAX_MS = 5000,
@@ -35,11 +35,13 @@ struct checker {
     checker_options options;
     int program_fd;
     int tick_timer, start_timer; /* -1 = not armed */
-    uint64_t next_id, fingerprint;
-    unsigned failures; /* starts that came to nothing, in a row */
+    uint64_t next_id;
+    anchors_t *anchors;                      /* the newest that agree with their pins */
+    uint64_t anchors_as_seen, index_as_seen; /* fingerprints */
+    unsigned failures;                       /* starts that came to nothing, in a row */
     child_t current, candidate;
     zlist_t *waiting, *flight; /* of job; flight is in the order of sending */
-    metric_t *starts, *refused_lists, *age, *next_update, *revoked, *root_expiry;
+    metric_t *starts, *age, *next_update, *parts, *revoked, *root_expiry;
 };
 
 static int on_start_timer(zloop_t *loop, int timer, void *arg);
@@ -109,14 +111,6 @@ static void drop_late(checker_t *self, uint64_t now_ms)
 
 /* ---- state ---- */
 
-static bool is_fresh(const child_t *child, int64_t now_s)
-{
-    for (uint32_t i = 0; child->is_ready && i < child->ready.root_count; i++) {
-        if (child_has_fresh_list(child, i, now_s) && now_s <= child->ready.roots[i].not_after) return true;
-    }
-    return false;
-}
-
 static int64_t wall_s(void)
 {
     return (int64_t)(clock_wall_ms() / 1000);
@@ -124,7 +118,7 @@ static int64_t wall_s(void)
 
 static void tell_state(checker_t *self)
 {
-    bool fresh = is_fresh(&self->current, wall_s());
+    bool fresh = child_is_fresh(&self->current, wall_s());
     self->options.on_state(self->current.is_ready, fresh, self->options.arg);
 }
 
@@ -134,12 +128,13 @@ static void refresh_metrics(void *arg)
     double now_s = (double)clock_wall_ms() / 1000;
     for (uint32_t i = 0; self->current.is_ready && i < self->current.ready.root_count; i++) {
         const wire_root *root = &self->current.ready.roots[i];
-        const char *name = self->options.anchors->roots[i].name;
+        const char *name = self->current.anchors->roots[i].name;
         metric_set(self->root_expiry, (double)root->not_after - now_s, name, NULL, NULL, NULL);
-        if (!root->has_list) continue;
+        metric_set(self->parts, (double)root->parts, name, NULL, NULL, NULL);
+        metric_set(self->revoked, (double)root->revoked, name, NULL, NULL, NULL);
+        if (root->parts == 0) continue;
         metric_set(self->age, now_s - (double)root->this_update, name, NULL, NULL, NULL);
-        metric_set(self->next_update, (double)root->next_update - now_s, name, NULL, NULL, NULL);
-        metric_set(self->revoked, root->revoked, name, NULL, NULL, NULL);
+        metric_set(self->next_update, (double)root->first_next_update - now_s, name, NULL, NULL, NULL);
     }
 }
 
@@ -164,15 +159,13 @@ static void start_later(checker_t *self)
 static void start_candidate(checker_t *self)
 {
     (void)forget(self, &self->candidate);
-    self->fingerprint = crl_files_fingerprint(self->options.crl_folder);
+    self->index_as_seen = anchors_file_fingerprint(self->options.index);
     metric_inc(self->starts);
-    if (!child_start(&self->candidate, self->program_fd, self->options.anchors, self->options.crl_folder)) {
+    if (!child_start(&self->candidate, self->program_fd, self->anchors, self->options.index)) {
         log_error("parser_not_started", LOG_TEXT(DETAIL, strerror(errno)));
         start_later(self);
         return;
     }
-    const char *why = self->candidate.lists.why;
-    if (why != NULL) log_warn("revocation_list_ignored", LOG_TEXT(DETAIL, why));
     zmq_pollitem_t item = {.fd = self->candidate.fd, .events = ZMQ_POLLIN};
     zloop_poller(self->loop, &item, on_child, self);
     zloop_poller_set_tolerant(self->loop, &item); /* else its end, which is an error, would never be told */
@@ -228,31 +221,18 @@ static void bury(checker_t *self, child_t *child, const char *why)
 
 /* ---- what parsers say ---- */
 
-static void log_lists(const child_t *child, metric_t *refused)
+static bool is_right(const child_t *child, const wire_ready *ready)
 {
-    uint32_t count =
-        child->ready.crl_count < child->lists.count ? child->ready.crl_count : (uint32_t)child->lists.count;
-    for (uint32_t i = 0; i < count; i++) {
-        if (child->ready.faults[i] == CRL_TAKEN) continue;
-        const char *fault = crl_fault_name(child->ready.faults[i]);
-        metric_add(refused, 1, fault, NULL, NULL, NULL);
-        log_warn("revocation_list_ignored", LOG_TEXT(FILE, child->lists.names[i]), LOG_TEXT(DETAIL, fault));
-    }
+    return ready->kind == WIRE_READY && ready->sandboxed == 1 && ready->root_count == child->anchors->count &&
+           strncmp(ready->version, MYKEY_VERSION, sizeof ready->version) == 0;
 }
 
-static bool is_right(const checker_t *self, const wire_ready *ready)
-{
-    return ready->kind == WIRE_READY && ready->sandboxed == 1 && ready->root_count == self->options.anchors->count &&
-           ready->crl_count <= WIRE_CRLS_MAX && strncmp(ready->version, MYKEY_VERSION, sizeof ready->version) == 0;
-}
-
-/* The candidate takes over, unless what it has read is worse than what is in use: then that stays until its end. */
+/* The candidate takes over, unless it found no index where the other's is still good: that stays until its end. */
 static void on_ready(checker_t *self)
 {
     self->candidate.is_ready = true;
-    log_lists(&self->candidate, self->refused_lists);
-    if (self->current.is_ready && !child_is_as_good(&self->candidate, &self->current, wall_s())) {
-        log_warn("revocation_kept", LOG_TEXT(DETAIL, "the new lists are worse than those in use"));
+    if (!self->candidate.ready.has_index && child_is_fresh(&self->current, wall_s())) {
+        log_warn("revocation_kept", LOG_TEXT(DETAIL, "the new index is damaged or gone: the one in use stays"));
         (void)forget(self, &self->candidate);
         return;
     }
@@ -303,7 +283,7 @@ static packet read_packet(checker_t *self, child_t *child)
         bool right = size == sizeof data.verdict && on_verdict(self, &data.verdict);
         return right ? PACKET_TAKEN : PACKET_WRONG;
     }
-    if (size != sizeof data.ready || !is_right(self, &data.ready)) return PACKET_WRONG;
+    if (size != sizeof data.ready || !is_right(child, &data.ready)) return PACKET_WRONG;
     child->ready = data.ready;
     on_ready(self);
     return PACKET_NONE;
@@ -331,7 +311,24 @@ static void end_hanging(checker_t *self, uint64_t now_ms)
     if (first != NULL && now_ms - first->sent_ms > HANG_MS) bury(self, &self->current, "didn't answer in 2 s");
     bool loading = child_is_running(&self->candidate);
     if (loading && now_ms - self->candidate.started_ms > LOAD_MS)
-        bury(self, &self->candidate, "didn't read the lists in 60 s");
+        bury(self, &self->candidate, "didn't read the index in 60 s");
+}
+
+/* New ones that agree with their pins? Others are told of and not used. */
+static bool look_at_anchors(checker_t *self)
+{
+    const char *why;
+    anchors_t *found;
+    uint64_t now = anchors_fingerprint(self->options.roots, self->options.root_pins);
+    if (now == self->anchors_as_seen) return false;
+    self->anchors_as_seen = now;
+    if (anchors_load(self->options.roots, self->options.root_pins, &found, &why) != MK_OK) {
+        log_error("roots_kept", LOG_TEXT(DETAIL, why));
+        return false;
+    }
+    free(self->anchors);
+    self->anchors = found;
+    return true;
 }
 
 static int on_tick(zloop_t *loop, int timer, void *arg)
@@ -341,8 +338,8 @@ static int on_tick(zloop_t *loop, int timer, void *arg)
     uint64_t now_ms = clock_mono_ms();
     end_hanging(self, now_ms);
     drop_late(self, now_ms);
-    if (!is_starting(self) && crl_files_fingerprint(self->options.crl_folder) != self->fingerprint)
-        start_candidate(self);
+    bool changed = look_at_anchors(self) || anchors_file_fingerprint(self->options.index) != self->index_as_seen;
+    if (changed && !is_starting(self)) start_candidate(self);
     tell_state(self);
     return 0;
 }
@@ -352,26 +349,41 @@ static int on_tick(zloop_t *loop, int timer, void *arg)
 static void declare_metrics(checker_t *self, metrics_t *metrics)
 {
     self->starts = metrics_declare(metrics, METRIC_COUNTER, "mykey_jpki_parser_starts_total", "Parsers started.", "");
-    self->refused_lists = metrics_declare(metrics, METRIC_COUNTER, "mykey_jpki_revocation_lists_ignored_total",
-                                          "Revocation lists that were not taken.", "fault");
     self->age = metrics_declare(metrics, METRIC_GAUGE, "mykey_jpki_revocation_age_seconds",
-                                "Time since thisUpdate of the list in use.", "root");
+                                "Time since thisUpdate of the oldest list in use.", "root");
     self->next_update =
         metrics_declare(metrics, METRIC_GAUGE, "mykey_jpki_revocation_left_seconds",
-                        "Time until nextUpdate of the list in use; below 0 no card is accepted.", "root");
+                        "Time until the first nextUpdate of the lists in use; below 0 its cards are refused.", "root");
+    self->parts = metrics_declare(metrics, METRIC_GAUGE, "mykey_jpki_revocation_lists", "Lists in use.", "root");
     self->revoked = metrics_declare(metrics, METRIC_GAUGE, "mykey_jpki_revoked_serials", "Serials in use.", "root");
     self->root_expiry = metrics_declare(metrics, METRIC_GAUGE, "mykey_jpki_root_left_seconds",
                                         "Time until the root's certificate ends.", "root");
     metrics_on_render(metrics, refresh_metrics, self);
 }
 
-mk_code checker_new(zloop_t *loop, const checker_options *options, checker_t **ret_checker)
+static mk_code open_files(checker_t *self, const char **ret_setting, const char **ret_why)
 {
-    int program_fd = child_open_program(options->program);
-    MK_ENSURE(program_fd >= 0, MK_UNAVAILABLE);
+    *ret_setting = "jpki.roots";
+    self->anchors_as_seen = anchors_fingerprint(self->options.roots, self->options.root_pins);
+    MK_TRY(anchors_load(self->options.roots, self->options.root_pins, &self->anchors, ret_why));
+    *ret_setting = "jpki.parser";
+    *ret_why = "the parser's program can't be opened";
+    self->program_fd = child_open_program(self->options.program);
+    return self->program_fd >= 0 ? MK_OK : MK_UNAVAILABLE;
+}
+
+mk_code checker_new(zloop_t *loop, const checker_options *options, checker_t **ret_checker, const char **ret_setting,
+                    const char **ret_why)
+{
     checker_t *self = calloc(1, sizeof *self);
     if (self == NULL) abort();
-    *self = (checker_t){.loop = loop, .options = *options, .program_fd = program_fd, .start_timer = -1};
+    *self = (checker_t){.loop = loop, .options = *options, .program_fd = -1, .start_timer = -1};
+    mk_code code = open_files(self, ret_setting, ret_why);
+    if (code != MK_OK) {
+        free(self->anchors);
+        free(self);
+        return code;
+    }
     self->current.fd = self->candidate.fd = -1;
     self->waiting = zlist_new();
     self->flight = zlist_new();
@@ -397,6 +409,7 @@ void checker_destroy(checker_t **self_p)
     zlist_destroy(&self->waiting);
     zlist_destroy(&self->flight);
     close(self->program_fd);
+    free(self->anchors);
     free(self);
     *self_p = NULL;
 }

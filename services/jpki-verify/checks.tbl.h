@@ -36,11 +36,12 @@
 	X(key_usage,         CERT_PROFILE,         "digitalSignature and nothing else", "nonRepudiation marks the other certificate") \
 	X(extended_usage,    CERT_PROFILE,         "clientAuth among the extended usages where there are any", "JPKI profile") \
 	X(policy,            CERT_PROFILE,         "one policy: user authentication", "1.2.392.200149.8.5.1.3.30") \
-	X(serial,            CERT_PROFILE,         "a serial from 1 to 2^32-1", "serials have four octets; revocation is kept so") \
+	X(serial,            CERT_PROFILE,         "a serial from 1 to 2^32-1", "serials have four octets; the index is made for these") \
 	X(key_type,          CERT_PROFILE,         "an RSA key", "JPKI profile") \
 	X(key_size,          CERT_PROFILE,         "2048 bits, positive, odd", "JPKI profile") \
 	X(key_exponent,      CERT_PROFILE,         "65537", "JPKI profile") \
-	X(revocation,        REVOCATION_STALE,     "a revocation list of that root between thisUpdate and nextUpdate", "not knowing is refusing") \
+	X(distribution_point, CERT_PROFILE,        "at most one distribution point with one name", "JPKI profile; its list is found by it") \
+	X(revocation,        REVOCATION_STALE,     "a list of that root for its distribution point or for all, between thisUpdate and nextUpdate", "not knowing is refusing") \
 	X(revoked,           CERT_REVOKED,         "the serial is not in it; hold counts", "a hold is never lifted") \
 	X(signature,         SIGNATURE_INVALID,    "the key's signature of the statement that the server rebuilt", "docs/tap.md")
 /* clang-format on */

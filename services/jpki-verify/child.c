@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/jpki-verify/child.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -72,9 +74,9 @@ static bool send_root(int fd, const anchor_t *root)
     return send(fd, &request, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size;
 }
 
-static bool send_list(int fd, int list_fd)
+static bool send_descriptor(int fd, int sent_fd)
 {
-    wire_request request = {.kind = WIRE_CRL};
+    wire_request request = {.kind = WIRE_INDEX};
     union {
         struct cmsghdr head;
         char space[CMSG_SPACE(sizeof(int))];
@@ -84,24 +86,38 @@ static bool send_list(int fd, int list_fd)
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     struct cmsghdr *head = CMSG_FIRSTHDR(&message);
     *head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-    memcpy(CMSG_DATA(head), &list_fd, sizeof list_fd);
+    memcpy(CMSG_DATA(head), &sent_fd, sizeof sent_fd);
     return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)WIRE_REQUEST_HEAD;
 }
 
-static bool send_data(child_t *self, const anchors_t *anchors, const char *crl_folder)
+/* Without one the parser starts too, and says that it knows nothing. */
+static bool send_index(int fd, const char *path)
+{
+    int index = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (index < 0) return errno == ENOENT;
+    bool sent = send_descriptor(fd, index);
+    close(index);
+    return sent;
+}
+
+static bool send_data(const child_t *self, const char *index_path)
 {
     const wire_request start = {.kind = WIRE_START};
     bool sent = true;
-    for (size_t i = 0; sent && i < anchors->count; i++) sent = send_root(self->fd, &anchors->roots[i]);
-    crl_files_open(crl_folder, &self->lists);
-    size_t count = self->lists.count;
-    for (size_t i = 0; sent && i < count; i++) sent = send_list(self->fd, self->lists.fds[i]);
-    crl_files_close(&self->lists);
-    self->lists.count = count;
-    return sent && send(self->fd, &start, WIRE_REQUEST_HEAD, MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
+    for (size_t i = 0; sent && i < self->anchors->count; i++) sent = send_root(self->fd, &self->anchors->roots[i]);
+    return sent && send_index(self->fd, index_path) &&
+           send(self->fd, &start, WIRE_REQUEST_HEAD, MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
 }
 
-bool child_start(child_t *self, int program_fd, const anchors_t *anchors, const char *crl_folder)
+static anchors_t *copy_anchors(const anchors_t *anchors)
+{
+    anchors_t *copy = malloc(sizeof *copy);
+    if (copy == NULL) abort();
+    *copy = *anchors;
+    return copy;
+}
+
+bool child_start(child_t *self, int program_fd, const anchors_t *anchors, const char *index_path)
 {
     int pair[2];
     *self = (child_t){.fd = -1, .started_ms = clock_mono_ms()};
@@ -109,9 +125,10 @@ bool child_start(child_t *self, int program_fd, const anchors_t *anchors, const 
     int theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, FD_HIGH);
     close(pair[1]);
     self->fd = pair[0];
+    self->anchors = copy_anchors(anchors);
     bool spawned = theirs >= 0 && spawn(program_fd, theirs, &self->pid);
     if (theirs >= 0) close(theirs);
-    if (spawned && send_data(self, anchors, crl_folder)) return true;
+    if (spawned && send_data(self, index_path)) return true;
     if (!spawned) self->pid = 0;
     child_stop(self);
     return false;
@@ -125,6 +142,7 @@ int child_stop(child_t *self)
         kill(self->pid, SIGKILL);
         waitpid(self->pid, &status, 0);
     }
+    free(self->anchors);
     *self = (child_t){.fd = -1};
     return status;
 }
@@ -140,21 +158,11 @@ bool child_send(child_t *self, const wire_request *request)
     return send(self->fd, request, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size;
 }
 
-/* ---- comparing ---- */
-
-bool child_has_fresh_list(const child_t *self, uint32_t root, int64_t now_s)
+bool child_is_fresh(const child_t *self, int64_t now_s)
 {
-    const wire_root *one = &self->ready.roots[root];
-    return one->has_list && now_s <= one->next_update;
-}
-
-bool child_is_as_good(const child_t *self, const child_t *other, int64_t now_s)
-{
-    if (self->ready.root_count != other->ready.root_count) return false;
-    for (uint32_t i = 0; i < self->ready.root_count; i++) {
-        const wire_root *mine = &self->ready.roots[i], *theirs = &other->ready.roots[i];
-        if (!mine->has_list && child_has_fresh_list(other, i, now_s)) return false;
-        if (mine->has_list && theirs->has_list && mine->this_update < theirs->this_update) return false;
+    for (uint32_t i = 0; self->is_ready && i < self->ready.root_count; i++) {
+        const wire_root *root = &self->ready.roots[i];
+        if (root->parts > 0 && now_s <= root->last_next_update && now_s <= root->not_after) return true;
     }
-    return true;
+    return false;
 }

@@ -40,6 +40,9 @@ enum {
 #define DER_CONTEXT(n) (0x80 | (n))      /* [n] primitive */
 #define DER_CONTEXT_LIST(n) (0xA0 | (n)) /* [n] constructed */
 
+/* Told of each piece of something large that has been gone through: whoever maps a file lets go of its pages. */
+typedef void der_passed_fn(const uint8_t *data, size_t size);
+
 /* The bytes of a string literal without its NUL. */
 #define DER_LITERAL(text) ((der_t){(const uint8_t *)(text), sizeof(text) - 1})
 

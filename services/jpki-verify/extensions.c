@@ -37,6 +37,11 @@ static bool read_general_name(der_t *in)
     }
 }
 
+bool certificate_is_one_name(der_t names)
+{
+    return read_general_name(&names) && names.size == 0;
+}
+
 static bool read_general_names(der_t list)
 {
     if (list.size == 0) return false;
@@ -142,22 +147,23 @@ static bool read_extended_usage(der_t value, certificate_t *certificate)
     return true;
 }
 
-/* Full names only: nothing here looks a distribution point up. */
-static bool read_distribution_point(der_t *in)
+/* Full names only, for all reasons and by the certificate's own issuer. */
+static bool read_distribution_point(der_t *in, der_t *ret_names)
 {
-    der_t content, choice, names;
+    der_t content, choice;
     if (!der_take(in, DER_SEQUENCE, &content) || !der_take(&content, DER_CONTEXT_LIST(0), &choice)) return false;
-    return content.size == 0 && der_take(&choice, DER_CONTEXT_LIST(0), &names) && choice.size == 0 &&
-           read_general_names(names);
+    return content.size == 0 && der_take(&choice, DER_CONTEXT_LIST(0), ret_names) && choice.size == 0 &&
+           read_general_names(*ret_names);
 }
 
 static bool read_distribution_points(der_t value, certificate_t *certificate)
 {
-    der_t list;
-    (void)certificate;
-    if (!der_take(&value, DER_SEQUENCE, &list) || value.size != 0 || list.size == 0) return false;
+    der_t list, others;
+    if (!der_take(&value, DER_SEQUENCE, &list) || value.size != 0) return false;
+    if (!read_distribution_point(&list, &certificate->point_names)) return false;
+    certificate->has_more_points = list.size > 0;
     while (list.size > 0) {
-        if (!read_distribution_point(&list)) return false;
+        if (!read_distribution_point(&list, &others)) return false;
     }
     return true;
 }

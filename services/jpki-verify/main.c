@@ -8,8 +8,8 @@ static service_settings set;
 static const conf_row rows[] = {
     CONF_ROW_TEXT("jpki.roots", set.roots, NULL, "folder of the trusted roots for authentication, *.der"),
     CONF_ROW_TEXT("jpki.root_pins", set.root_pins, NULL, "their SHA-256, one 'HEX64  NAME' a line"),
-    CONF_ROW_TEXT("jpki.crl", set.crl, NULL,
-                  "folder of the roots' revocation lists, *.crl, read again on every change"),
+    CONF_ROW_TEXT("jpki.index", set.index, NULL,
+                  "file of revoked certificates, written by mykey-jpki-revocation, read again on every change"),
     CONF_ROW_TEXT("jpki.environment", set.environment, NULL, "what taps must have been signed for: dev, prod"),
     CONF_ROW_TEXT("jpki.credential_keys", set.credential_keys, NULL,
                   "key file of the keyed hash of certificates, 0400"),

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mykey-jpki-parser: the only process that reads certificates and revocation lists. Started by mykey-jpki-verify with
+/* mykey-jpki-parser: the only process that reads certificates. Started by mykey-jpki-verify with
  * one end of a socket pair as descriptor 3 and nothing else: no key, no bus, no path. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "services/jpki-verify/sandbox.h"
 #include "services/jpki-verify/wire.h"
 
-enum { CRL_FIRST_BUFFER = 1 << 20, CRL_SIZE_MAX = 1 << 29 };
-
 typedef struct parser {
     trust_t *trust;
     wire_request request;
-    uint32_t crl_count;
-    int crls[WIRE_CRLS_MAX];
+    const void *index; /* mapped, and not looked into yet */
+    size_t index_size;
 } parser_t;
 
 static int64_t now_s(void)
@@ -59,7 +59,19 @@ static bool is_whole(const wire_request *request, ssize_t size)
            (size_t)size == WIRE_REQUEST_HEAD + request->certificate_size + request->signature_size;
 }
 
-/* Takes roots and descriptors until START. */
+static bool map_index(parser_t *self, int fd)
+{
+    struct stat info;
+    if (fd < 0 || self->index != NULL || fstat(fd, &info) != 0) return false;
+    void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0); /* fails for an empty file */
+    close(fd);
+    if (data == MAP_FAILED) return true;
+    self->index = data;
+    self->index_size = (size_t)info.st_size;
+    return true;
+}
+
+/* Takes roots and the index until START. */
 static bool gather(parser_t *self)
 {
     int fd;
@@ -72,9 +84,8 @@ static bool gather(parser_t *self)
                 _exit(WIRE_EXIT_ROOT);
             }
             break;
-        case WIRE_CRL:
-            if (fd < 0 || self->crl_count == WIRE_CRLS_MAX) return false;
-            self->crls[self->crl_count++] = fd;
+        case WIRE_INDEX:
+            if (!map_index(self, fd)) return false;
             break;
         case WIRE_START: return true;
         default: return false;
@@ -101,47 +112,22 @@ static void warm_up(const trust_t *trust)
 
 /* ---- in the sandbox ---- */
 
-/* The whole file, or NULL. The caller frees. */
-static uint8_t *read_file(int fd, size_t *ret_size)
+static void add_part(wire_root *out, const index_view *index, const index_part *part)
 {
-    size_t size = 0, capacity = CRL_FIRST_BUFFER;
-    uint8_t *data = malloc(capacity);
-    while (data != NULL) {
-        ssize_t got = read(fd, data + size, capacity - size);
-        if (got == 0) {
-            *ret_size = size;
-            return data;
-        }
-        size += got > 0 ? (size_t)got : 0;
-        if (got < 0 || size == CRL_SIZE_MAX) break;
-        if (size < capacity) continue;
-        capacity *= 2;
-        uint8_t *larger = realloc(data, capacity);
-        if (larger == NULL) break;
-        data = larger;
+    bool first = out->parts++ == 0;
+    out->revoked += index_count(index, part);
+    if (first || part->this_update < out->this_update) out->this_update = part->this_update;
+    if (first || part->next_update < out->first_next_update) out->first_next_update = part->next_update;
+    if (first || part->next_update > out->last_next_update) out->last_next_update = part->next_update;
+}
+
+static wire_root describe_root(const index_view *index, const root_t *root)
+{
+    wire_root out = {.not_after = root->certificate.not_after};
+    for (size_t i = 0; i < index->part_count; i++) {
+        const index_part *part = &index->parts[i];
+        if (memcmp(part->key.issuer_key, root->key_sha256, sizeof root->key_sha256) == 0) add_part(&out, index, part);
     }
-    free(data);
-    return NULL;
-}
-
-static crl_fault take_list(trust_t *trust, int fd)
-{
-    size_t size;
-    uint8_t *data = read_file(fd, &size);
-    close(fd);
-    if (data == NULL) return CRL_FAULT_MEMORY;
-    crl_fault fault = trust_add_crl(trust, (der_t){data, size}, now_s());
-    free(data);
-    return fault;
-}
-
-static wire_root describe_root(const root_t *root)
-{
-    wire_root out = {.not_after = root->certificate.not_after, .has_list = root->revocation != NULL};
-    if (root->revocation == NULL) return out;
-    out.revoked = (uint32_t)revocation_count(root->revocation);
-    out.this_update = revocation_this_update(root->revocation);
-    out.next_update = revocation_next_update(root->revocation);
     return out;
 }
 
@@ -152,10 +138,11 @@ static bool send_packet(const void *packet, size_t size)
 
 static bool report_ready(parser_t *self)
 {
-    wire_ready ready = {.kind = WIRE_READY, .sandboxed = 1, .crl_count = self->crl_count, .version = MYKEY_VERSION};
-    for (uint32_t i = 0; i < self->crl_count; i++) ready.faults[i] = take_list(self->trust, self->crls[i]);
-    ready.root_count = (uint32_t)self->trust->root_count;
-    for (size_t i = 0; i < self->trust->root_count; i++) ready.roots[i] = describe_root(&self->trust->roots[i]);
+    trust_t *trust = self->trust;
+    wire_ready ready = {.kind = WIRE_READY, .sandboxed = 1, .version = MYKEY_VERSION};
+    ready.has_index = self->index != NULL && index_open(&trust->index, self->index, self->index_size);
+    ready.root_count = (uint32_t)trust->root_count;
+    for (size_t i = 0; i < trust->root_count; i++) ready.roots[i] = describe_root(&trust->index, &trust->roots[i]);
     return send_packet(&ready, sizeof ready);
 }
 
@@ -199,7 +186,7 @@ int main(void)
 {
     static parser_t self;
     closefrom(WIRE_SOCKET_FD + 1); /* the program's own file */
-    if (!sandbox_prepare()) return WIRE_EXIT_SANDBOX;
+    if (!sandbox_prepare(0)) return WIRE_EXIT_SANDBOX;
     self.trust = trust_new(profile_auth());
     if (self.trust == NULL || !gather(&self)) return WIRE_EXIT_PROTOCOL;
     warm_up(self.trust);

@@ -9,6 +9,8 @@
 #include <openssl/rsa.h>
 #include <stdlib.h>
 
+enum { PIECE = 4 << 20 };
+
 struct rsa_key {
     RSA *rsa;
 };
@@ -50,7 +52,17 @@ bool rsa_key_verify(rsa_key_t *self, const uint8_t digest[RSA_DIGEST_SIZE], der_
     return false;
 }
 
-bool rsa_digest(der_t data, uint8_t out[RSA_DIGEST_SIZE])
+static bool update(EVP_MD_CTX *context, der_t data, der_passed_fn *passed)
+{
+    for (size_t done = 0, size; done < data.size; done += size) {
+        size = data.size - done < PIECE ? data.size - done : PIECE;
+        if (EVP_DigestUpdate(context, data.data + done, size) != 1) return false;
+        if (passed != NULL) passed(data.data + done, size);
+    }
+    return true;
+}
+
+bool rsa_digest(der_t data, der_passed_fn *passed, uint8_t out[RSA_DIGEST_SIZE])
 {
     /* Fetched once: each fetch by name costs more than hashing a certificate. */
     static EVP_MD *sha256;
@@ -59,6 +71,5 @@ bool rsa_digest(der_t data, uint8_t out[RSA_DIGEST_SIZE])
     if (context == NULL) context = EVP_MD_CTX_new();
     unsigned size = 0;
     return sha256 != NULL && context != NULL && EVP_DigestInit_ex2(context, sha256, NULL) == 1 &&
-           EVP_DigestUpdate(context, data.data, data.size) == 1 && EVP_DigestFinal_ex(context, out, &size) == 1 &&
-           size == RSA_DIGEST_SIZE;
+           update(context, data, passed) && EVP_DigestFinal_ex(context, out, &size) == 1 && size == RSA_DIGEST_SIZE;
 }

@@ -17,7 +17,7 @@ void rsa_key_destroy(rsa_key_t **self_p);
 /* Is this the key's signature of this digest? The first call computes what later ones of the same key reuse. */
 bool rsa_key_verify(rsa_key_t *self, const uint8_t digest[RSA_DIGEST_SIZE], der_t signature);
 
-/* SHA-256; false only when OpenSSL fails. */
-DER_CHECKED bool rsa_digest(der_t data, uint8_t out[RSA_DIGEST_SIZE]);
+/* SHA-256; false only when OpenSSL fails. passed: may be NULL. */
+DER_CHECKED bool rsa_digest(der_t data, der_passed_fn *passed, uint8_t out[RSA_DIGEST_SIZE]);
 
 #endif

@@ -8,12 +8,12 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-bool sandbox_prepare(void)
+bool sandbox_prepare(uint64_t file_max)
 {
-    const struct rlimit none = {0, 0};
+    const struct rlimit none = {0, 0}, file = {file_max, file_max};
     return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && prctl(PR_SET_DUMPABLE, 0) == 0 &&
            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && setrlimit(RLIMIT_CORE, &none) == 0 &&
-           setrlimit(RLIMIT_FSIZE, &none) == 0;
+           setrlimit(RLIMIT_FSIZE, &file) == 0;
 }
 
 #if defined(__has_feature)
@@ -29,6 +29,7 @@ static const int allowed[] = {
     SCMP_SYS(read),          SCMP_SYS(write),        SCMP_SYS(recvfrom),        SCMP_SYS(sendto),  SCMP_SYS(close),
     SCMP_SYS(brk),           SCMP_SYS(munmap),       SCMP_SYS(mremap),          SCMP_SYS(madvise), SCMP_SYS(futex),
     SCMP_SYS(clock_gettime), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall), SCMP_SYS(exit),    SCMP_SYS(exit_group),
+    SCMP_SYS(fallocate), /* room in the one file that a reader of lists writes */
 #if HAS_SANITIZER
     SCMP_SYS(sigaltstack), /* a sanitizer looks at its stacks before a process ends */
 #endif
@@ -47,7 +48,7 @@ bool sandbox_enter(void)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     if (filter == NULL) return false;
-    bool done = allow_memory(filter);
+    bool done = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0 && allow_memory(filter);
     for (size_t i = 0; done && i < sizeof allowed / sizeof *allowed; i++) {
         done = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0) == 0;
     }

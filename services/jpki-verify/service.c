@@ -13,7 +13,6 @@
 struct service {
     daemon_t *daemon;
     service_settings settings;
-    anchors_t *anchors;
     keyring_t *credential_keys, *registry_keys;
     verify_consumer consumers[1];
     checker_t *checker;
@@ -62,9 +61,7 @@ static const char *parser_path(const char *parser, char out[PATH_MAX])
 static mk_code load_files(service_t *self)
 {
     const char *why = NULL;
-    mk_code code = anchors_load(self->settings.roots, self->settings.root_pins, &self->anchors, &why);
-    if (code != MK_OK) return fail(code, "jpki.roots", why);
-    code = keyring_load(self->settings.credential_keys, &self->credential_keys, &why);
+    mk_code code = keyring_load(self->settings.credential_keys, &self->credential_keys, &why);
     if (code != MK_OK) return fail(code, "jpki.credential_keys", why);
     code = keyring_load(self->settings.ticket_keys_registry, &self->registry_keys, &why);
     return code == MK_OK ? MK_OK : fail(code, "jpki.ticket_keys_registry", why);
@@ -74,13 +71,15 @@ static mk_code start_checker(service_t *self)
 {
     char path[PATH_MAX];
     checker_options options = {.program = parser_path(self->settings.parser, path),
-                               .crl_folder = self->settings.crl,
-                               .anchors = self->anchors,
+                               .roots = self->settings.roots,
+                               .root_pins = self->settings.root_pins,
+                               .index = self->settings.index,
                                .metrics = daemon_metrics(self->daemon),
                                .on_state = on_checker_state,
                                .arg = self->daemon};
-    mk_code code = checker_new(daemon_loop(self->daemon), &options, &self->checker);
-    return code == MK_OK ? MK_OK : fail(code, "jpki.parser", "the parser's program can't be opened");
+    const char *setting, *why;
+    mk_code code = checker_new(daemon_loop(self->daemon), &options, &self->checker, &setting, &why);
+    return code == MK_OK ? MK_OK : fail(code, setting, why);
 }
 
 static mk_code start(service_t *self)
@@ -127,7 +126,6 @@ void service_destroy(service_t **self_p)
     verify_destroy(&self->verify);
     keyring_destroy(&self->credential_keys);
     keyring_destroy(&self->registry_keys);
-    free(self->anchors);
     free(self);
     *self_p = NULL;
 }

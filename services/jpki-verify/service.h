@@ -8,7 +8,7 @@
 typedef struct service service_t;
 
 typedef struct service_settings {
-    char *roots, *root_pins, *crl, *environment, *credential_keys, *ticket_keys_registry, *parser;
+    char *roots, *root_pins, *index, *environment, *credential_keys, *ticket_keys_registry, *parser;
 } service_settings;
 
 /* Loads files, starts the parser, joins the bus. What is wrong is logged with the name of its setting. */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/bytes.h"
+
 trust_t *trust_new(const profile_t *profile)
 {
     trust_t *self = calloc(1, sizeof *self);
@@ -14,7 +16,6 @@ trust_t *trust_new(const profile_t *profile)
 static void clear_root(root_t *root)
 {
     rsa_key_destroy(&root->key);
-    revocation_destroy(&root->revocation);
     free(root->bytes);
     *root = (root_t){0};
 }
@@ -71,7 +72,7 @@ static bool fits_root(const profile_t *profile, const certificate_t *root)
 static bool verify_itself(root_t *root)
 {
     uint8_t digest[RSA_DIGEST_SIZE];
-    return rsa_digest(root->certificate.signed_part, digest) &&
+    return rsa_digest(root->certificate.signed_part, NULL, digest) &&
            rsa_key_verify(root->key, digest, root->certificate.signature);
 }
 
@@ -88,6 +89,7 @@ static bool fill_root(root_t *root, const profile_t *profile, der_t bytes)
         return false;
     }
     root->key = rsa_key_new(modulus, exponent);
+    bytes_sha256(root->certificate.key.data, root->certificate.key.size, root->key_sha256);
     return root->key != NULL && verify_itself(root);
 }
 
@@ -120,26 +122,4 @@ const root_t *trust_find(const trust_t *self, der_t issuer, der_t key_id)
         if (der_equal(root->subject, issuer) && der_equal(root->subject_key_id, key_id)) return &self->roots[i];
     }
     return NULL;
-}
-
-/* ---- revocation lists ---- */
-
-crl_fault trust_add_crl(trust_t *self, der_t data, int64_t now_s)
-{
-    crl_t crl;
-    revocation_t *revocation = NULL;
-    crl_fault fault = crl_read(data, self->profile, &crl);
-    if (fault != CRL_TAKEN) return fault;
-    if (!trust_knows_issuer(self, crl.issuer)) return CRL_FAULT_ISSUER;
-    root_t *root = (root_t *)trust_find(self, crl.issuer, crl.key_id);
-    if (root == NULL) return CRL_FAULT_KEY_ID;
-    fault = revocation_new(&crl, root->key, self->profile, now_s, &revocation);
-    if (fault != CRL_TAKEN) return fault;
-    if (root->revocation != NULL && revocation_this_update(root->revocation) > crl.this_update) {
-        revocation_destroy(&revocation);
-        return CRL_FAULT_OLDER;
-    }
-    revocation_destroy(&root->revocation);
-    root->revocation = revocation;
-    return CRL_TAKEN;
 }

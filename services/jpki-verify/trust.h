@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pinned roots and their revocation lists. */
+/* Pinned roots, and the index of what they have revoked. */
 #ifndef MYKEY_JPKI_TRUST_H
 #define MYKEY_JPKI_TRUST_H
 
 #include "services/jpki-verify/certificate.h"
+#include "services/jpki-verify/index.h"
 #include "services/jpki-verify/profile.h"
-#include "services/jpki-verify/revocation.h"
 #include "services/jpki-verify/rsa.h"
 
 typedef struct root {
     uint8_t *bytes; /* the certificate's own copy */
     certificate_t certificate;
     rsa_key_t *key;
-    revocation_t *revocation; /* NULL: none was taken */
+    uint8_t key_sha256[INDEX_HASH_SIZE]; /* of the bits of its SubjectPublicKeyInfo */
 } root_t;
 
 typedef struct trust {
     const profile_t *profile;
     size_t root_count;
     root_t roots[PROFILE_ROOTS_MAX];
+    index_view index; /* no parts until one is opened */
 } trust_t;
 
 trust_t *trust_new(const profile_t *profile);
@@ -27,9 +28,6 @@ void trust_destroy(trust_t **self_p);
 /* Adds a self-signed root of the profile (its bytes are copied). false: not one, a second with the same name and key
  * id, or more than PROFILE_ROOTS_MAX. Whoever calls has compared the bytes with their pin. */
 DER_CHECKED bool trust_add_root(trust_t *self, der_t certificate);
-
-/* Takes a list for the root that it names, in place of an older one. data is not kept. */
-DER_CHECKED crl_fault trust_add_crl(trust_t *self, der_t data, int64_t now_s);
 
 /* Is there a root of this name? */
 bool trust_knows_issuer(const trust_t *self, der_t issuer);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packets between the bus process and its parser, over a SOCK_SEQPACKET pair on one machine: host byte order.
  *
- *   bus process → parser   ROOT (pinned bytes) …, CRL (one descriptor in SCM_RIGHTS) …, START, then VERIFY …
+ *   bus process → parser   ROOT (pinned bytes) …, INDEX (its descriptor in SCM_RIGHTS), START, then VERIFY …
  *   parser → bus process   READY once, then one VERDICT for each VERIFY, in their order
  *
- * The parser enters its sandbox at START, before it reads a byte of a list. */
+ * The parser enters its sandbox at START, before it reads a byte of the index or of a certificate. */
 #ifndef MYKEY_JPKI_WIRE_H
 #define MYKEY_JPKI_WIRE_H
 
@@ -12,12 +12,12 @@
 
 #include "services/jpki-verify/check.h"
 
-enum { WIRE_CRLS_MAX = 16, WIRE_SOCKET_FD = 3 };
+enum { WIRE_SOCKET_FD = 3 };
 
 /* How a parser ends that can't go on. */
 enum { WIRE_EXIT_PROTOCOL = 3, WIRE_EXIT_SANDBOX, WIRE_EXIT_ROOT };
 
-typedef enum wire_kind { WIRE_ROOT = 1, WIRE_CRL, WIRE_START, WIRE_VERIFY, WIRE_READY, WIRE_VERDICT } wire_kind;
+typedef enum wire_kind { WIRE_ROOT = 1, WIRE_INDEX, WIRE_START, WIRE_VERIFY, WIRE_READY, WIRE_VERDICT } wire_kind;
 
 /* To the parser. The payload is the certificate, then the signature. */
 typedef struct wire_request {
@@ -31,19 +31,18 @@ typedef struct wire_request {
 
 #define WIRE_REQUEST_HEAD offsetof(wire_request, payload)
 
-/* What a root's revocation is worth. Times in seconds since the Unix epoch. */
+/* What is known of a root's certificates: over all its parts of the index, the oldest thisUpdate, the first and the last
+ * nextUpdate. Times in seconds since the Unix epoch. */
 typedef struct wire_root {
-    uint32_t has_list;
-    uint32_t revoked;
-    int64_t this_update, next_update, not_after;
+    uint64_t parts, revoked;
+    int64_t this_update, first_next_update, last_next_update, not_after;
 } wire_root;
 
 typedef struct wire_ready {
     uint32_t kind;
     uint32_t sandboxed;
-    uint32_t root_count;            /* taken; fewer than were sent is a fault */
-    uint32_t crl_count;             /* as many as were sent, in their order */
-    uint32_t faults[WIRE_CRLS_MAX]; /* crl_fault of each */
+    uint32_t root_count; /* taken; fewer than were sent is a fault */
+    uint32_t has_index;  /* one was sent and it is whole */
     wire_root roots[PROFILE_ROOTS_MAX];
     char version[32];
 } wire_ready;

@@ -67,7 +67,7 @@ static void issue(card_t *card, EVP_PKEY *authority, uint32_t serial)
 {
     uint8_t digest[32], *certificate = card->record.certificate;
     for (int i = 0; i < 4; i++) certificate[card->serial_at + (size_t)i] = (uint8_t)(serial >> (24 - 8 * i));
-    if (!rsa_digest((der_t){certificate + card->signed_at, card->signed_size}, digest)) fail("hashing");
+    if (!rsa_digest((der_t){certificate + card->signed_at, card->signed_size}, NULL, digest)) fail("hashing");
     sign(authority, digest, certificate + card->signature_at);
 }
 

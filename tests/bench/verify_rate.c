@@ -7,8 +7,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
+#include "services/jpki-verify/list.h"
 #include "tests/bench/verify_record.h"
 
 static void fail(const char *what)
@@ -45,6 +47,22 @@ static void verify(const trust_t *trust, const struct record *record)
     if (failed != CHECK_PASSED) fail(check_find(failed)->id);
 }
 
+/* As the reader of lists and the parser do. */
+static void open_index(trust_t *trust, der_t data)
+{
+    list_t list;
+    const root_t *root;
+    list_fault fault = list_read(data, trust->profile, &list);
+    if (fault == LIST_TAKEN) fault = list_check(&list, trust, (int64_t)(clock_wall_ms() / 1000), NULL, &root);
+    int fd = memfd_create("index", MFD_CLOEXEC);
+    index_part part = fault == LIST_TAKEN ? list_part(&list, root) : (index_part){0};
+    if (fault == LIST_TAKEN) fault = list_write(&list, &part, fd, NULL);
+    if (fault != LIST_TAKEN) fail(list_fault_name(fault));
+    size_t size = (size_t)lseek(fd, 0, SEEK_END);
+    if (!index_open(&trust->index, mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0), size)) fail("the index");
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 5) fail("usage: verify_rate RECORDS ROOT.der ROOT.crl MILLISECONDS [SKIP]");
@@ -54,8 +72,7 @@ int main(int argc, char **argv)
     size_t at = argc > 5 ? strtoul(argv[5], NULL, 10) % record_count : 0;
     trust_t *trust = trust_new(profile_auth());
     if (!trust_add_root(trust, map_file(argv[2]))) fail("the root");
-    crl_fault fault = trust_add_crl(trust, map_file(argv[3]), (int64_t)(clock_wall_ms() / 1000));
-    if (fault != CRL_TAKEN) fail(crl_fault_name(fault));
+    open_index(trust, map_file(argv[3]));
     double limit = (double)strtoul(argv[4], NULL, 10) / 1000, begun = cpu_seconds(), used;
     do {
         for (int i = 0; i < 64; i++, done++) verify(trust, &records[(at + done) % record_count]);

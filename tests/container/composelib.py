@@ -13,8 +13,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TAG = hashlib.sha256(ROOT.encode()).hexdigest()[:10]
-SERVICES = ("broker-a", "broker-b", "edge-a", "edge-b", "gateway-1", "gateway-2", "inner-1", "inner-2", "jpki-verify", "postgres",
-            "registry", "terminal-ca")
+SERVICES = ("broker-a", "broker-b", "edge-a", "edge-b", "gateway-1", "gateway-2", "inner-1", "inner-2", "jpki-revocation",
+            "jpki-verify", "postgres", "registry", "terminal-ca")
 NO_BASE = 3  # images.sh: neither pulled nor made here
 
 

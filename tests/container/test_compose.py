@@ -57,7 +57,7 @@ def test_networks(described):
     networks = yaml.safe_load(config())["networks"]
     assert networks["bus"] == networks["inner"] == {"internal": True}
     alone = {name for name, service in described.items() if service.get("network_mode") == "none"}
-    assert alone == {"postgres", "migrate", "setup"}
+    assert alone == {"postgres", "migrate", "setup", "jpki-revocation"}
     for name in set(described) - alone:
         wanted = {"edge": ["front", "inner"], "inner": ["inner"]}.get(name.split("-")[0], ["bus"])
         assert sorted(described[name]["networks"]) == wanted, name
@@ -76,7 +76,7 @@ def test_each_service_has_its_own_secrets_and_no_other(described):
     folders = {"gateway-1": "gateway", "gateway-2": "gateway", "edge-a": "edge", "edge-b": "edge", "ctl": "ops"}
     for name, service in described.items():
         sources = [(source, write) for source, write in mounts(service).values() if "/secrets" in source]
-        wanted = [] if name in ("postgres", "migrate", "setup") else [folders.get(name, name)]
+        wanted = [] if name in ("postgres", "migrate", "setup", "jpki-revocation") else [folders.get(name, name)]
         assert [os.path.basename(source) for source, _ in sources] == wanted, name
         assert not any(write for _, write in sources), name
         for setting, value in service.get("environment", {}).items():
@@ -87,6 +87,12 @@ def test_each_service_has_its_own_secrets_and_no_other(described):
 def test_only_gateways_and_their_tls_side_share_a_socket(described):
     reach = {name for name, service in described.items() if "/run/mykey/http" in mounts(service)}
     assert reach == {"gateway-1", "gateway-2", "inner-1", "inner-2"}
+
+
+def test_only_the_loader_writes_the_index_of_revoked_certificates(described):
+    reach = {name: mounts(service)["/var/lib/mykey/revocation"][1] for name, service in described.items()
+             if "/var/lib/mykey/revocation" in mounts(service)}
+    assert reach == {"jpki-revocation": True, "jpki-verify": False}
 
 
 def test_only_the_registry_reaches_the_database(described):
@@ -123,7 +129,7 @@ def test_no_root_no_capability_nothing_written(platform):
 def test_secrets_belong_to_their_reader_and_to_nobody_else(platform):
     for name, one in each(platform):
         code, listing = inside(one, "find", "/run/secrets/", "-type", "f", "-printf", "%f %m %U\n")
-        if name == "postgres":
+        if name in ("postgres", "jpki-revocation"):
             assert code != 0
             continue
         user = one["Config"]["User"] or "65532"

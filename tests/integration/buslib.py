@@ -24,8 +24,12 @@ BUILD = os.path.abspath(os.environ.get("MYKEY_BUILD", os.path.join(ROOT, "build"
 CALL, CANCEL, READY, CREDIT, REPLY, REJECT, DRAIN, BYE, DISPATCH, PING, PONG, GOAWAY = range(1, 13)
 
 
+FOLDERS = {"mykey-broker": "services/broker", "mykey-jpki-verify": "services/jpki-verify",
+           "mykey-jpki-revocation": "services/jpki-verify"}
+
+
 def program(name):
-    return os.path.join(BUILD, {"mykey-broker": "services/broker"}.get(name, "common/bus"), name)
+    return os.path.join(BUILD, FOLDERS.get(name, "common/bus"), name)
 
 
 def wait_for(what, seconds=10, pause=0.02):

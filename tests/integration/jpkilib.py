@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""mykey-jpki-verify behind a real broker, with the test certificate authority's cards."""
+"""mykey-jpki-verify behind a real broker and mykey-jpki-revocation beside it, with the test certificate authority's cards."""
 
 import functools
 import hashlib
@@ -7,11 +7,14 @@ import hmac
 import http.client
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
+import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -64,7 +67,7 @@ def statement(**changes):
 
 
 class Verifier(Bus):
-    """One jpki-verify, one broker, one caller. `ca` is a folder of testca.py."""
+    """One jpki-verify, one loader of revocation lists, one broker, one caller. `ca` is a folder of testca.py."""
 
     DEFAULT = {"jpki-verify": {"serve": ["jpki"]}, "gateway": {"call": ["jpki.*"]}}
 
@@ -76,22 +79,26 @@ class Verifier(Bus):
                 file.write(f"7 {secret.hex()}\n")
         self.broker()
         self.gateway = self.raw("gateway")
-        self.process, self.codes = None, {}
+        self.process, self.loader, self.codes = None, None, {}
 
-    def launch(self, ready=True):
+    def launch(self, ready=True, loader=True):
+        if loader and not (self.loader and self.loader.alive()):
+            self.launch_loader()
         settings = {
             **self.common("jpki-verify", "a"), "ops.listen": f"unix:{self.path('jpki')}.ops",
-            "jpki.roots": f"{self.ca}/roots", "jpki.root_pins": f"{self.ca}/root-pins", "jpki.crl": f"{self.ca}/crl",
+            "jpki.roots": f"{self.ca}/roots", "jpki.root_pins": f"{self.ca}/root-pins", "jpki.index": self.path("revocation/index"),
             "jpki.environment": "dev", "jpki.credential_keys": self.path("credential.keys"),
             "jpki.ticket_keys_registry": self.path("ticket.keys"), **self.settings}
-        command = [os.path.join(BUILD, "services/jpki-verify/mykey-jpki-verify")]
-        for name, value in settings.items():
-            command += ["--set", f"{name}={value}"]
-        self.process = Process(command, self.path(f"jpki-{len(self.processes)}.log"))
-        self.processes.append(self.process)
+        self.process = self.start("mykey-jpki-verify", f"jpki-{len(self.processes)}.log", settings)
         if ready:
             wait_for(lambda: self.readyz()[0] == 200)
         return self
+
+    def launch_loader(self, **settings):
+        self.loader = self.start("mykey-jpki-revocation", f"loader-{len(self.processes)}.log", {
+            "ops.listen": f"unix:{self.path('loader')}.ops", "revocation.lists": f"{self.ca}/crl",
+            "revocation.roots": f"{self.ca}/roots", "revocation.root_pins": f"{self.ca}/root-pins",
+            "revocation.data": self.path("revocation"), **settings})
 
     # ---- calls ----
 
@@ -125,10 +132,10 @@ class Verifier(Bus):
 
     # ---- looking ----
 
-    def http(self, path):
+    def http(self, path, program="jpki"):
         connection = http.client.HTTPConnection("localhost", timeout=5)
         connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(f"{self.path('jpki')}.ops")
+        connection.sock.connect(f"{self.path(program)}.ops")
         connection.request("GET", path)
         answer = connection.getresponse()
         text = answer.read().decode()
@@ -142,16 +149,28 @@ class Verifier(Bus):
             assert self.process.alive(), self.process.text()
             return 0, ""
 
-    def metrics(self):
-        return self.http("/metrics")[1]
+    def metrics(self, program="jpki"):
+        return self.http("/metrics", program)[1]
 
-    def events(self, name):
-        lines = [json.loads(line) for line in self.process.text().splitlines() if line.startswith("{")]
+    def events(self, name, process=None):
+        text = (process or self.process).text()
+        lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == name]
+
+    def loader_events(self, name):
+        return self.events(name, self.loader)
 
     def parser_pid(self):
         """The process id of the parser in use."""
         return self.events("parser_ready")[-1]["child_pid"]
+
+
+def card(verifier, name):
+    return Card(f"{verifier.ca}/cards/{name}/auth.der", f"{verifier.ca}/cards/{name}/auth.key")
+
+
+def variant(verifier, name):
+    return Card(f"{verifier.ca}/variants/{name}.der", f"{verifier.ca}/variants/{name}.key")
 
 
 def credential_id(certificate):
@@ -169,4 +188,28 @@ def open_ticket(data):
     return tap.TapTicket.FromString(sealed.body)
 
 
-__all__ = ["CALL", "SECRETS", "Card", "Verifier", "credential_id", "open_ticket", "run_testca", "statement"]
+# ---- fixtures: a test file imports them ----
+
+
+@pytest.fixture(scope="session")
+def authority():
+    """The long-lived parts are made once; each test that changes something gets a copy."""
+    folder = tempfile.mkdtemp(prefix="mkca-", dir="/tmp")
+    run_testca(folder)
+    run_testca(folder, "variants")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def own(authority):
+    """A service and an authority that a test may spoil; not launched."""
+    folder = tempfile.mkdtemp(prefix="mkca-", dir="/tmp")
+    shutil.copytree(authority, folder, dirs_exist_ok=True)
+    verifier = Verifier(folder)
+    yield verifier
+    verifier.close()
+    shutil.rmtree(folder)
+
+
+__all__ = ["CALL", "SECRETS", "Card", "Verifier", "authority", "card", "credential_id", "open_ticket", "own", "run_testca", "statement", "variant"]

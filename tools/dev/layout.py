@@ -59,7 +59,7 @@ def program(name):
     """The path of a built program."""
     places = {
         "mykey-broker": "services/broker", "mykey-registry": "services/registry",
-        "mykey-jpki-verify": "services/jpki-verify", "mykey-gateway": "services/gateway",
+        "mykey-jpki-verify": "services/jpki-verify", "mykey-jpki-revocation": "services/jpki-verify", "mykey-gateway": "services/gateway",
         "mykey-agent": "agent", "mykeyctl": "tools/mykeyctl", "mykey-simcard": "tools/simcard", "mykey-load": "tools/load",
     }
     return os.path.join(BUILD, places[name], name)

@@ -65,6 +65,7 @@ def restarters(stack):
     table |= {name: stack.start_edge for name in EDGES}
     table |= {name: stack.start_gateway for name in stack.gateways}
     table |= {"registry": lambda _: stack.start_registry(), "jpki-verify": lambda _: stack.start_jpki(),
+              "jpki-revocation": lambda _: stack.start_revocation(),
               "terminal-ca": lambda _: stack.start_authority()}
     return table
 

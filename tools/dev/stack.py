@@ -162,6 +162,7 @@ class Stack:
         self.migrate("registry")
         for name in BROKERS:
             self.start_broker(name)
+        self.start_revocation()
         self.start_jpki()
         self.start_registry()
         for name in self.gateways:
@@ -171,7 +172,7 @@ class Stack:
         for name in EDGES:
             self.start_edge(name)
         self.start_authority()
-        for name in (*BROKERS, "jpki-verify", "registry", *self.gateways, *EDGES):
+        for name in (*BROKERS, "jpki-revocation", "jpki-verify", "registry", *self.gateways, *EDGES):
             self.processes[name].wait_ready()
         self.put_operators()
         return self
@@ -192,10 +193,18 @@ class Stack:
             "listen": self.endpoint(name), "key": self.layout.in_data("keys", "bus", f"{name}.key"), "acl": self.acl()}})
         return self.launch(name, [program("mykey-broker"), "--config", conf])
 
+    def start_revocation(self):
+        ca = self.layout.in_data("ca")
+        conf = self.configure("jpki-revocation", {"revocation": {
+            "lists": f"{ca}/crl", "roots": f"{ca}/roots", "root_pins": f"{ca}/root-pins",
+            "data": self.layout.in_data("revocation")}})
+        return self.launch("jpki-revocation", [program("mykey-jpki-revocation"), "--config", conf])
+
     def start_jpki(self):
         ca = self.layout.in_data("ca")
         conf = self.configure("jpki-verify", {"bus": self.bus_settings("jpki-verify"), "jpki": {
-            "roots": f"{ca}/roots", "root_pins": f"{ca}/root-pins", "crl": f"{ca}/crl", "environment": self.environment,
+            "roots": f"{ca}/roots", "root_pins": f"{ca}/root-pins", "index": self.layout.in_data("revocation", "index"),
+            "environment": self.environment,
             "credential_keys": self.key("credential"), "ticket_keys_registry": self.key("ticket-registry")}})
         return self.launch("jpki-verify", [program("mykey-jpki-verify"), "--config", conf])
 
@@ -296,7 +305,7 @@ class Stack:
         faults = []
         for counter in self.counters.values():
             faults += counter.stop()
-        order = [*EDGES, "inner", "terminal-ca", *self.gateways, "jpki-verify", "registry", *BROKERS]
+        order = [*EDGES, "inner", "terminal-ca", *self.gateways, "jpki-verify", "jpki-revocation", "registry", *BROKERS]
         for name in order:
             process = self.processes.get(name)
             if process is not None and process.stop() not in (0, None, -15):

@@ -112,6 +112,26 @@ def auth_distribution_point():
     )
 
 
+def city_name(city):
+    """GeneralNames of a municipality's distribution point for authentication certificates."""
+    return der.context(
+        4, name(*ca_name("user authentication")[:3], (OID_OU, "CRL Distribution Points"), (OID_CN, f"{city} CRLDP"))
+    )
+
+
+def city_distribution_point(city):
+    return Extension(CDP, False, der.sequence(der.sequence(der.context(0, der.context(0, city_name(city))))))
+
+
+def crl_number(number):
+    return Extension(CRL_NUMBER, False, der.integer(number))
+
+
+def scope(names, *fields):
+    """The issuing distribution point of a list that is not whole."""
+    return Extension(IDP, True, der.sequence(der.context(0, der.context(0, names)), *fields))
+
+
 def sign_distribution_point():
     return distribution_point(
         *ca_name("digital signature")[:3],
@@ -258,6 +278,7 @@ class RevocationList:
     this_update: datetime.datetime
     next_update: Optional[datetime.datetime]
     entries: list = field(default_factory=list)  # (serial, moment, reason or None)
+    city: Optional[str] = None  # the municipality whose certificates these are; None: of all
     algorithm: str = "sha256"
     extensions: Optional[list] = None
     after_signing: Optional[Callable] = None
@@ -266,7 +287,8 @@ class RevocationList:
         algorithm = algorithm_identifier(self.algorithm)
         extensions = self.extensions
         if extensions is None:
-            extensions = [authority_key(self.key_id), Extension(CRL_NUMBER, False, der.integer(self.number))]
+            extensions = [authority_key(self.key_id), crl_number(self.number)]
+            extensions += [scope(city_name(self.city))] if self.city else []
         entries = [crl_entry(*entry) for entry in self.entries]
         tbs = der.sequence(
             der.integer(1),
@@ -288,7 +310,7 @@ def crl_entry(serial, moment, reason):
         extension = der.sequence(Extension("2.5.29.29", True, other).encode())
     elif reason is not None:
         extension = der.sequence(Extension(REASON, False, der.enumerated(reason)).encode())
-    return der.sequence(der.integer(serial), der.time(moment), extension)
+    return der.sequence(der.integer(serial), der.time(moment) if moment else b"", extension)
 
 
 def new_key(size=2048, exponent=65537):

@@ -3,9 +3,9 @@
 """The JPKI-shaped test certificate authority.
 
     testca.py DIR                                  roots, demo cards; revocation lists anew
-    testca.py DIR issue NAME [--variant V] [--root auth-2]
+    testca.py DIR issue NAME [--variant V] [--root auth-2] [--city CITY]
     testca.py DIR revoke NAME [--reason hold]
-    testca.py DIR crl [--root auth-1] [--this-update -1h] [--next-update +2d] [--spoil HOW] [--random N]
+    testca.py DIR crl [--root auth-1] [--city CITY] [--this-update -1h] [--next-update +2d] [--spoil HOW] [--random N]
     testca.py DIR variants                         every variant of a certificate and of a list, with indexes
 
 Roots and cards stay; a revocation list lives two days and is made anew by every run.
@@ -20,6 +20,7 @@ import random
 import re
 import secrets
 import sys
+import time
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -158,13 +159,13 @@ class Authority:
             if serial not in used:
                 return serial
 
-    def issue(self, name, variant="good", root="auth-2"):
-        """A card's folder. A card that exists stays as it is."""
+    def issue(self, name, variant="good", root="auth-2", city=None):
+        """A card's folder. A card that exists stays as it is. city: its revocation is told in that city's list."""
         card = self.folder / "cards" / name
         if (card / "card.json").exists():
             return card
         auth_key, sign_key = jpki.new_key(), jpki.new_key()
-        auth, serial, auth_key, auth_ca = variant_table.make(self, variant, root, auth_key)
+        auth, serial, auth_key, auth_ca = variant_table.make(self, variant, root, auth_key, city)
         person = {"name": f"試験 {name}", "birth": "3450708", "address": "東京都三鷹市試験町一丁目１番１号"}
         start = now() - 30 * DAY
         sign = jpki.sign_leaf(
@@ -179,7 +180,8 @@ class Authority:
         write(card / "sign.key", key_pem(sign_key), 0o400)
         write(card / "sign-ca.der", self.root_der("sign-1"))
         self._store("issued.json", {**self._load("issued.json", {}), name: serial})
-        about = {"pin": "1234", "sign_pin": "ABC123", "token": "JPKIAPICCTOKEN2", "variant": variant, "root": root}
+        about = {"pin": "1234", "sign_pin": "ABC123", "token": "JPKIAPICCTOKEN2", "variant": variant, "root": root,
+                 "city": city}
         write(card / "card.json", json.dumps({**about, "serial": f"{serial:08x}"}, indent=1) + "\n")
         return card
 
@@ -190,20 +192,20 @@ class Authority:
         if not path.exists():
             sys.exit(f"testca.py: there is no card {name}: testca.py {self.folder} issue {name}")
         card = json.loads(path.read_text())
-        self.revoke_serial(card["root"], int(card["serial"], 16), reason)
-        self.crl(card["root"])
+        self.revoke_serial(card["root"], int(card["serial"], 16), reason, card.get("city"))
+        self.crl(card["root"], city=card.get("city"))
 
-    def revoke_serial(self, root, serial, reason="key_compromise"):
+    def revoke_serial(self, root, serial, reason="key_compromise", city=None):
         revoked = self._load("revoked.json", {})
         listed = revoked.setdefault(root, [])
         if all(serial != entry[0] for entry in listed):
-            listed.append([serial, now().isoformat(), jpki.REASONS[reason]])
+            listed.append([serial, now().isoformat(), jpki.REASONS[reason], city])
         self._store("revoked.json", revoked)
 
-    def make_crl(self, root, this_update=None, next_update=None, spoil=None, random_count=0):
+    def make_crl(self, root, this_update=None, next_update=None, spoil=None, random_count=0, number=None, city=None):
         entries = [
             (serial, datetime.datetime.fromisoformat(when), reason)
-            for serial, when, reason in self._load("revoked.json", {}).get(root, [])
+            for serial, when, reason, where in self._load("revoked.json", {}).get(root, []) if where == city
         ]
         issued = set(self._load("issued.json", {}).values())
         strangers = random.sample(range(1 << 25, 1 << 31), random_count)
@@ -211,16 +213,24 @@ class Authority:
         made = jpki.RevocationList(
             issuer=jpki.AUTH_DN,
             key_id=self.key_id(root),
-            number=int(now().timestamp() * 1000) + random.randrange(1000),
+            number=number or self._next_number(),
+            city=city,
             this_update=this_update or now(),
             next_update=next_update or now() + 2 * DAY,
             entries=entries,
         )
         return variant_table.make_crl(self, made, root, spoil)
 
-    def crl(self, root, **options):
-        """Issues the list of a root anew."""
-        write(self.folder / "crl" / f"{root}.crl", self.make_crl(root, **options))
+    def crl(self, root, city=None, **options):
+        """Issues the list of a root, or of a city's certificates below it, anew."""
+        name = f"{root}-{city}" if city else root
+        write(self.folder / "crl" / f"{name}.crl", self.make_crl(root, city=city, **options))
+
+    def _next_number(self):
+        """Each above the one before, also where a clock went back."""
+        number = max(time.time_ns() // 1000, self._load("crl-number.json", 0) + 1)
+        self._store("crl-number.json", number)
+        return number
 
     def spoiled_crls(self, root):
         """Every list that must not be taken, with an index of lines "HOW FAULT"."""
@@ -251,9 +261,11 @@ def make_everything(authority, _):
 
 
 def command_issue(authority, options):
-    print(authority.issue(options.name, options.variant, options.root or "auth-2"))
+    print(authority.issue(options.name, options.variant, options.root or "auth-2", options.city))
     for root in all_auth_roots():
         authority.crl(root)
+    if options.city:
+        authority.crl(options.root or "auth-2", city=options.city)
 
 
 def command_revoke(authority, options):
@@ -268,6 +280,8 @@ def command_crl(authority, options):
             next_update=options.next_update,
             spoil=options.spoil,
             random_count=options.random,
+            number=options.number,
+            city=options.city,
         )
 
 
@@ -288,6 +302,7 @@ def parse(arguments):
     issue.add_argument("name")
     issue.add_argument("--variant", default="good", choices=variant_table.names())
     issue.add_argument("--root", choices=all_auth_roots())
+    issue.add_argument("--city")
     issue.set_defaults(run=command_issue)
     revoke = verbs.add_parser("revoke")
     revoke.add_argument("name")
@@ -295,6 +310,8 @@ def parse(arguments):
     revoke.set_defaults(run=command_revoke)
     crl = verbs.add_parser("crl")
     crl.add_argument("--root", choices=all_auth_roots())
+    crl.add_argument("--city")
+    crl.add_argument("--number", type=int)
     crl.add_argument("--this-update", type=moment)
     crl.add_argument("--next-update", type=moment)
     crl.add_argument("--spoil", choices=variant_table.CRL_SPOILERS)

@@ -38,10 +38,12 @@ def names():
     return list(TABLE)
 
 
-def make(authority, name, root, key=None):
+def make(authority, name, root, key=None, city=None):
     """(certificate, serial, card key, CA certificate on the card)."""
     context = Context(authority, root, key)
     leaf = authority.leaf(root, context.key)
+    if city:
+        leaf.replace(jpki.city_distribution_point(city))
     result = TABLE[name][2](leaf, context)
     encoded = result if isinstance(result, bytes) else leaf.encode(context.signer)
     serial = int.from_bytes(leaf.serial[2:], "big")
@@ -275,6 +277,18 @@ def extensions_empty(leaf, context):
 def other_name_null_with_content(leaf, context):
     other = der.context(0, der.oid(jpki.PERSON + "1"), der.context(0, der.tlv(0x05, b"\x30")))
     leaf.extensions.append(jpki.Extension(jpki.SAN, False, der.sequence(other)))
+
+
+@variant("CERT_PROFILE", "distribution_point")
+def two_distribution_points(leaf, context):
+    points = [der.sequence(der.context(0, der.context(0, jpki.city_name(city)))) for city in ("Mitaka-shi", "Chofu-shi")]
+    leaf.replace(jpki.Extension(jpki.CDP, False, der.sequence(*points)))
+
+
+@variant("CERT_PROFILE", "distribution_point")
+def distribution_point_with_two_names(leaf, context):
+    names = jpki.city_name("Mitaka-shi") + jpki.city_name("Chofu-shi")
+    leaf.replace(jpki.Extension(jpki.CDP, False, der.sequence(der.sequence(der.context(0, der.context(0, names))))))
 
 
 @variant("CERT_MALFORMED", "der")
@@ -676,9 +690,20 @@ CRL_SPOILERS = {
     "no_next_update": "next_update",
     "sha1": "algorithm",
     "delta": "extension",
-    "partition": "extension",
+    "critical_number": "extension",
+    "no_number": "number",
+    "negative_number": "number",
+    "long_number": "number",
+    "two_names": "scope",
+    "no_name": "scope",
+    "some_reasons": "scope",
+    "indirect_list": "scope",
+    "authorities_only": "scope",
     "indirect": "entry",
-    "long_serial": "entry",
+    "negative_serial": "entry",
+    "huge_serial": "entry",
+    "no_date": "entry",
+    "twice": "duplicate",
     "trailing": "form",
     "truncated": "form",
     "empty_file": "form",
@@ -697,14 +722,16 @@ def make_crl(authority, made, root, how=None):
         made.issuer = jpki.SIGN_DN
     elif how == "wrong_key_id":
         made.key_id = bytes(20)
+    elif how in CRL_EXTENSIONS:
+        made.extensions = [jpki.authority_key(made.key_id), jpki.crl_number(made.number), *CRL_EXTENSIONS[how]]
+    elif how in CRL_NUMBERS:
+        made.extensions = [jpki.authority_key(made.key_id), *CRL_NUMBERS[how]]
     elif how == "no_key_id":
-        made.extensions = [jpki.Extension(jpki.CRL_NUMBER, False, der.integer(made.number))]
+        made.extensions = [jpki.crl_number(made.number)]
     elif how == "no_next_update":
         made.next_update = None
     elif how == "sha1":
         made.algorithm = "sha1"
-    elif how in ("delta", "partition"):
-        made.extensions = [jpki.authority_key(made.key_id), critical_crl_extension(how)]
     elif how == "trailing":
         made.after_signing = lambda whole: whole + b"\x00"
     elif how == "truncated":
@@ -713,8 +740,14 @@ def make_crl(authority, made, root, how=None):
         made.after_signing = lambda whole: b""
     elif how == "indirect":
         made.entries = made.entries + [(0x01020304, made.this_update, "indirect")]
-    elif how == "long_serial":
-        made.entries = made.entries + [(1 << 32, made.this_update, 4)]
+    elif how == "negative_serial":
+        made.entries = made.entries + [(-5, made.this_update, 4)]
+    elif how == "huge_serial":
+        made.entries = made.entries + [(1 << 160, made.this_update, 4)]
+    elif how == "no_date":
+        made.entries = made.entries + [(0x01020304, None, None)]
+    elif how == "twice":
+        made.entries = made.entries + 2 * [(0x01020304, made.this_update, 4)]
     elif how == "ended":
         made.this_update, made.next_update = made.this_update - 3 * DAY, made.this_update - DAY
     elif how == "early":
@@ -722,9 +755,19 @@ def make_crl(authority, made, root, how=None):
     return made.encode(signer)
 
 
-def critical_crl_extension(how):
-    if how == "delta":
-        return jpki.Extension("2.5.29.27", True, der.integer(1))
-    point = der.context(0, der.context(0, der.context(4, jpki.AUTH_DN)))
-    return jpki.Extension(jpki.IDP, True, der.sequence(point))
+NAME = der.context(4, jpki.AUTH_DN)
+CRL_EXTENSIONS = {
+    "delta": [jpki.Extension("2.5.29.27", True, der.integer(1))],
+    "two_names": [jpki.scope(NAME + NAME)],
+    "no_name": [jpki.Extension(jpki.IDP, True, der.sequence(der.context(1, b"\xff", constructed=False)))],
+    "some_reasons": [jpki.scope(NAME, der.context(3, b"\x06\x40", constructed=False))],
+    "indirect_list": [jpki.scope(NAME, der.context(4, b"\xff", constructed=False))],
+    "authorities_only": [jpki.scope(NAME, der.context(2, b"\xff", constructed=False))],
+}
+CRL_NUMBERS = {
+    "no_number": [],
+    "critical_number": [jpki.Extension(jpki.CRL_NUMBER, True, der.integer(1))],
+    "negative_number": [jpki.crl_number(-1)],
+    "long_number": [jpki.crl_number(1 << 160)],
+}
 

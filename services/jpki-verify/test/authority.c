@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,16 +53,51 @@ void authority_free(der_t file)
     free((void *)file.data);
 }
 
+static void *map_fd(int fd)
+{
+    void *data = mmap(NULL, (size_t)lseek(fd, 0, SEEK_END), PROT_READ, MAP_SHARED, fd, 0);
+    assert_true(data != MAP_FAILED);
+    return data;
+}
+
+list_fault authority_take(const trust_t *trust, der_t data, index_view *ret_index)
+{
+    list_t list;
+    const root_t *root;
+    list_fault fault = list_read(data, trust->profile, &list);
+    if (fault == LIST_TAKEN) fault = list_check(&list, trust, authority_now(), NULL, &root);
+    if (fault != LIST_TAKEN) return fault;
+    int fd = memfd_create("part", MFD_CLOEXEC);
+    index_part part = list_part(&list, root);
+    fault = list_write(&list, &part, fd, NULL);
+    if (fault == LIST_TAKEN) assert_true(index_open(ret_index, map_fd(fd), (size_t)lseek(fd, 0, SEEK_END)));
+    close(fd);
+    return fault;
+}
+
+static void add_lists(trust_t *trust)
+{
+    static index_view parts[2];
+    static const index_view *const both[] = {&parts[0], &parts[1]};
+    for (int i = 0; i < 2; i++) {
+        der_t list = authority_read("crl/auth-%d.crl", i + 1);
+        assert_int_equal(authority_take(trust, list, &parts[i]), LIST_TAKEN);
+        authority_free(list);
+    }
+    size_t size = index_union_size(both, 2);
+    void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(data != MAP_FAILED && index_union(data, both, 2) && index_open(&trust->index, data, size));
+}
+
 trust_t *authority_trust(bool with_lists)
 {
     trust_t *trust = trust_new(profile_auth());
     for (int i = 1; i <= 2; i++) {
-        der_t root = authority_read("roots/auth-%d.der", i), list = authority_read("crl/auth-%d.crl", i);
+        der_t root = authority_read("roots/auth-%d.der", i);
         assert_true(trust_add_root(trust, root));
-        if (with_lists) assert_int_equal(trust_add_crl(trust, list, authority_now()), CRL_TAKEN);
         authority_free(root);
-        authority_free(list);
     }
+    if (with_lists) add_lists(trust);
     return trust;
 }
 

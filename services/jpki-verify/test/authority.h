@@ -3,7 +3,7 @@
 #ifndef MYKEY_JPKI_TEST_AUTHORITY_H
 #define MYKEY_JPKI_TEST_AUTHORITY_H
 
-#include "services/jpki-verify/trust.h"
+#include "services/jpki-verify/list.h"
 
 enum { AUTHORITY_FILE_MAX = 32768, AUTHORITY_ROWS_MAX = 256 };
 
@@ -16,8 +16,12 @@ const char *authority_folder(void);
 der_t authority_read(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void authority_free(der_t file);
 
-/* A trust with the two roots, and with their lists if with_lists. */
+/* A trust with the two roots, and with an index of their lists if with_lists. */
 trust_t *authority_trust(bool with_lists);
+
+/* What a reader of lists does with one, into memory: the index of one part (which stays for the rest of the program).
+ */
+list_fault authority_take(const trust_t *trust, der_t data, index_view *ret_index);
 
 /* The signature of digest by the key of a PEM file; zeros for a key that is not RSA. */
 void authority_sign(const char *key_path, const uint8_t digest[RSA_DIGEST_SIZE], uint8_t out[512], size_t *ret_size);

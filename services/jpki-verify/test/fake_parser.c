@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For the test of the checker: speaks as mykey-jpki-parser does, passes every certificate, and obeys some: "CRASH"
  * dies, "HANG" never answers, "WRONG" answers another id, "EXPIRED" is expired, "NOBODY" passes without a name.
- * Revocation lists hold their thisUpdate as text, and their nextUpdate where it isn't far; "DIE" ends the parser. */
+ * The index holds a thisUpdate as text, and a nextUpdate where it isn't far; "DIE" ends the parser. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,15 +15,16 @@
 static wire_request request;
 static wire_ready ready = {.kind = WIRE_READY, .sandboxed = 1, .version = MYKEY_VERSION};
 
-static void take_list(int fd)
+static void take_index(int fd)
 {
     char text[64] = {0};
     if (read(fd, text, sizeof text - 1) < 0) _exit(1);
     if (strcmp(text, "DIE") == 0) _exit(1);
     char *end;
     long update = strtol(text, &end, 10), next = strtol(end, NULL, 10);
-    ready.faults[ready.crl_count++] = update > 0 ? CRL_TAKEN : CRL_FAULT_FORM;
-    if (update > 0) ready.roots[0] = (wire_root){1, 1, update, next > 0 ? next : INT64_MAX, INT64_MAX};
+    ready.has_index = update > 0;
+    if (next <= 0) next = INT64_MAX;
+    if (update > 0) ready.roots[0] = (wire_root){1, 1, update, next, next, INT64_MAX};
 }
 
 static ssize_t receive(int *ret_fd)
@@ -67,7 +68,7 @@ int main(void)
         if (receive(&fd) <= 0) return 0;
         switch (request.kind) {
         case WIRE_ROOT: ready.root_count++; break;
-        case WIRE_CRL: take_list(fd); break;
+        case WIRE_INDEX: take_index(fd); break;
         case WIRE_START:
             if (send(WIRE_SOCKET_FD, &ready, sizeof ready, 0) < 0) return 1;
             break;

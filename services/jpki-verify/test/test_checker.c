@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bus process's side: crashes, hangs, lies and new revocation data of a parser process. */
+/* The bus process's side: crashes, hangs, lies, new roots and a new index of a parser process. */
 #include "services/jpki-verify/checker.h"
 
 #include <setjmp.h>
@@ -22,7 +22,7 @@ typedef struct bench {
     char folder[64];
     zloop_t *loop;
     metrics_t *metrics;
-    anchors_t anchors;
+    char pins[80], index[80];
     checker_t *checker;
     bool child, revocation;
     size_t count, answered;
@@ -37,16 +37,35 @@ typedef struct slot {
 
 /* ---- one checker with a fake parser ---- */
 
-static void write_list(bench_t *self, const char *text)
+static void write_file(bench_t *self, const char *name, const char *text)
 {
     char path[128], other[128];
-    snprintf(path, sizeof path, "%s/a.crl", self->folder);
+    snprintf(path, sizeof path, "%s/%s", self->folder, name);
     snprintf(other, sizeof other, "%s/next", self->folder);
     FILE *file = fopen(other, "we");
     assert_non_null(file);
     fputs(text, file);
     fclose(file);
     assert_int_equal(rename(other, path), 0);
+}
+
+static void write_index(bench_t *self, const char *text)
+{
+    write_file(self, "index", text);
+}
+
+/* Roots of these names, each with its name for contents; pins of as many. */
+static void write_roots(bench_t *self, const char *const *names, size_t count)
+{
+    char pins[512] = "", hex[2 * BYTES_SHA256_SIZE + 1];
+    uint8_t sha256[BYTES_SHA256_SIZE];
+    for (size_t i = 0; i < count; i++) {
+        write_file(self, names[i], names[i]);
+        bytes_sha256((const uint8_t *)names[i], strlen(names[i]), sha256);
+        bytes_to_hex(sha256, sizeof sha256, hex);
+        snprintf(pins + strlen(pins), sizeof pins - strlen(pins), "%s  %s\n", hex, names[i]);
+    }
+    write_file(self, "pins", pins);
 }
 
 static void on_state(bool child, bool revocation, void *arg)
@@ -61,29 +80,36 @@ static int setup(void **state)
     bench_t *self = calloc(1, sizeof *self);
     snprintf(self->folder, sizeof self->folder, "/tmp/mykey-checker-XXXXXX");
     assert_non_null(mkdtemp(self->folder));
-    write_list(self, "100");
+    write_index(self, "100");
     self->loop = zloop_new();
     self->metrics = metrics_new();
-    self->anchors = (anchors_t){.count = 1, .roots[0] = {.name = "auth-1.der", .size = 4}};
+    snprintf(self->pins, sizeof self->pins, "%s/pins", self->folder);
+    snprintf(self->index, sizeof self->index, "%s/index", self->folder);
+    write_roots(self, (const char *const[]){"auth-1.der"}, 1);
     checker_options options = {.program = getenv("MYKEY_FAKE_PARSER"),
-                               .crl_folder = self->folder,
-                               .anchors = &self->anchors,
+                               .roots = self->folder,
+                               .root_pins = self->pins,
+                               .index = self->index,
                                .metrics = self->metrics,
                                .on_state = on_state,
                                .arg = self};
     *state = self;
-    return checker_new(self->loop, &options, &self->checker) == MK_OK ? 0 : -1;
+    const char *setting, *why;
+    return checker_new(self->loop, &options, &self->checker, &setting, &why) == MK_OK ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
     bench_t *self = *state;
+    static const char *const names[] = {"index", "pins", "auth-1.der", "auth-2.der"};
     char path[128];
     checker_destroy(&self->checker);
     zloop_destroy(&self->loop);
     metrics_destroy(&self->metrics);
-    snprintf(path, sizeof path, "%s/a.crl", self->folder);
-    unlink(path);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", self->folder, names[i]);
+        unlink(path);
+    }
     rmdir(self->folder);
     free(self);
     return 0;
@@ -198,11 +224,6 @@ static bool has_started_twice(bench_t *self)
     return metric_value(self, "\nmykey_jpki_parser_starts_total ") >= 2 && self->child;
 }
 
-static bool has_ignored_one(bench_t *self)
-{
-    return metric_value(self, "\nmykey_jpki_revocation_lists_ignored_total{fault=\"form\"} ") >= 1;
-}
-
 static bool is_ready(bench_t *self)
 {
     return self->child;
@@ -213,12 +234,12 @@ static double age_origin(bench_t *self)
     return metric_value(self, "\nmykey_jpki_revocation_age_seconds{root=\"auth-1.der\"} ");
 }
 
-static void newer_list_takes_over(void **state)
+static void newer_index_takes_over(void **state)
 {
     bench_t *self = *state;
     run_until(self, is_ready);
     double before = age_origin(self);
-    write_list(self, "5000");
+    write_index(self, "5000");
     run_until(self, has_started_twice);
     submit(self, "good");
     run_until(self, all_answered);
@@ -226,7 +247,7 @@ static void newer_list_takes_over(void **state)
     assert_true(age_origin(self) < before - 4000);
 }
 
-static bool has_lost_its_list(bench_t *self)
+static bool has_lost_its_index(bench_t *self)
 {
     return self->child && !self->revocation && metric_value(self, "\nmykey_jpki_parser_starts_total ") >= 3;
 }
@@ -236,16 +257,16 @@ static bool is_fresh(bench_t *self)
     return self->child && self->revocation;
 }
 
-/* An ended list is worth nothing: that it is gone keeps no other root's new one away. */
-static void ended_list_may_go(void **state)
+/* An ended one is worth nothing. */
+static void ended_index_may_go(void **state)
 {
     bench_t *self = *state;
     run_until(self, is_fresh);
-    write_list(self, "5000 6000");
+    write_index(self, "5000 6000");
     run_until(self, has_started_twice);
-    write_list(self, "garbage");
-    run_until(self, has_lost_its_list);
-    write_list(self, "100");
+    write_index(self, "garbage");
+    run_until(self, has_lost_its_index);
+    write_index(self, "100");
     run_until(self, is_fresh);
 }
 
@@ -259,7 +280,7 @@ static void hopeless_starts_become_rare(void **state)
 {
     bench_t *self = *state;
     run_until(self, is_ready);
-    write_list(self, "DIE");
+    write_index(self, "DIE");
     while (starts(self) < 2) run_turn(self);
     uint64_t begun_ms = clock_mono_ms();
     while (starts(self) < 8) {
@@ -271,16 +292,40 @@ static void hopeless_starts_become_rare(void **state)
     assert_true(self->child && self->revocation);
 }
 
-static void worse_list_leaves_the_one_in_use(void **state)
+static void damaged_index_leaves_the_one_in_use(void **state)
 {
     bench_t *self = *state;
     run_until(self, is_ready);
-    write_list(self, "garbage");
-    run_until(self, has_ignored_one);
+    write_index(self, "garbage");
+    run_until(self, has_started_twice);
+    for (int i = 0; i < 20; i++) run_turn(self);
     assert_true(self->child && self->revocation);
     submit(self, "good");
     run_until(self, all_answered);
     assert_int_equal(self->answers[0], CHECK_PASSED);
+}
+
+static bool knows_another_root(bench_t *self)
+{
+    return metric_value(self, "\nmykey_jpki_root_left_seconds{root=\"auth-2.der\"} ") != -1;
+}
+
+/* Requests go on through it; roots that disagree with their pins are not taken. */
+static void new_roots_take_over(void **state)
+{
+    bench_t *self = *state;
+    run_until(self, is_ready);
+    write_file(self, "auth-2.der", "not pinned yet");
+    for (int i = 0; i < 150; i++) run_turn(self);
+    assert_false(knows_another_root(self));
+    write_roots(self, (const char *const[]){"auth-1.der", "auth-2.der"}, 2);
+    for (int i = 0; i < 40; i++) {
+        submit(self, "good");
+        run_turn(self);
+    }
+    run_until(self, knows_another_root);
+    run_until(self, all_answered);
+    for (int i = 0; i < 40; i++) assert_int_equal(self->answers[i], CHECK_PASSED);
 }
 
 int main(void)
@@ -290,9 +335,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(crash_hits_only_its_own_request, setup, teardown),
         cmocka_unit_test_setup_teardown(lies_end_the_parser, setup, teardown),
         cmocka_unit_test_setup_teardown(hang_is_ended, setup, teardown),
-        cmocka_unit_test_setup_teardown(newer_list_takes_over, setup, teardown),
-        cmocka_unit_test_setup_teardown(worse_list_leaves_the_one_in_use, setup, teardown),
-        cmocka_unit_test_setup_teardown(ended_list_may_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(newer_index_takes_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_index_leaves_the_one_in_use, setup, teardown),
+        cmocka_unit_test_setup_teardown(ended_index_may_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(new_roots_take_over, setup, teardown),
         cmocka_unit_test_setup_teardown(hopeless_starts_become_rare, setup, teardown),
     };
     log_open("jpki-verify", "test", LEVEL_ERROR);

@@ -77,7 +77,7 @@ static int status_of(void (*act)(void))
     int status;
     pid_t pid = fork();
     if (pid == 0) {
-        if (!sandbox_prepare() || !sandbox_enter()) _exit(8);
+        if (!sandbox_prepare(0) || !sandbox_enter()) _exit(8);
         act();
         _exit(0);
     }
