@@ -137,9 +137,13 @@ static char *read_whole(const char *path, char *why)
     return NULL;
 }
 
+/* Takes the text. */
 static mk_code keep_text(operator_form_t *self, char **at, char *text)
 {
-    MK_ENSURE(self->text_count < TEXTS_MAX, MK_TOO_LARGE);
+    if (self->text_count == TEXTS_MAX) {
+        free(text);
+        return MK_TOO_LARGE;
+    }
     self->texts[self->text_count++] = text;
     *at = text;
     return MK_OK;
