@@ -87,11 +87,13 @@ static void enter(exchange_t *self, worker_t *worker)
     exchange_settle(self);
 }
 
-/* Requests in lanes that only this worker offered wait for another one now, with grace. */
+/* Requests in lanes that only this worker offered wait for another one now, with grace; others that waited may do with
+ * an older epoch. */
 static void leave(exchange_t *self, worker_t *worker, worker_state state)
 {
     worker_move(self, worker, state);
     lane_leave_all(self, worker);
+    reroute_waiting(self, worker->service);
 }
 
 static bool same_offer(const worker_t *worker, const bus_header *header)
@@ -183,7 +185,7 @@ void exchange_lose(exchange_t *self, worker_t *worker, worker_loss loss)
 
 static void bury(exchange_t *self, worker_t *worker)
 {
-    lane_leave_all(self, worker);
+    leave(self, worker, WORKER_GONE);
     release_requests(self, worker, (worker_loss)worker->loss);
     self->port.worker_dropped(self->port.ctx, worker);
     bus_list_remove(&worker->link);

@@ -253,6 +253,29 @@ static void shards_and_epochs(void **state)
     (void)a;
 }
 
+/* What the newest owner left behind, queued or refused by it, is the old owner's at once. */
+static void an_epoch_ends(void **state)
+{
+    (void)state;
+    const bus_shard old[] = {{2, 5}}, new[] = {{2, 6}};
+    ready("a", 9, old, 1);
+    worker_t *b = ready("b", 1, new, 1);
+    CALL(1, .shard = 2);
+    CALL(2, .shard = 2);
+    expect("1>b ");
+    exchange_drain_worker(exchange, b);
+    expect("2>a ");
+    reply(b, 1, MK_OK, 2);
+    exchange_lose(exchange, b, LOSS_BYE);
+    expect("1=OK/y -b ");
+    b = ready("b", 1, new, 1);
+    CALL(3, .shard = 2);
+    reply(b, 3, MK_NOT_OWNER, 1);
+    expect("3>b ");
+    exchange_lose(exchange, b, LOSS_DEAD);
+    expect("3>a -b ");
+}
+
 static void not_owner_goes_on_to_another(void **state)
 {
     (void)state;
@@ -416,6 +439,7 @@ int main(void)
         TEST(most_free_credit_then_longest_idle),
         TEST(batch_waits_and_takes_half),
         TEST(shards_and_epochs),
+        TEST(an_epoch_ends),
         TEST(not_owner_goes_on_to_another),
         TEST(rejected_for_ever_ends),
         TEST(undelivered_goes_to_the_next),
