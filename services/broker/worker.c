@@ -84,7 +84,6 @@ static void enter(exchange_t *self, worker_t *worker)
     for (uint32_t i = 0; i < worker->major_count; i++) join(worker, worker->majors[i]);
     reroute_waiting(self, worker->service);
     worker_pump(self, worker);
-    exchange_settle(self);
 }
 
 /* Requests in lanes that only this worker offered wait for another one now, with grace; others that waited may do with
@@ -111,7 +110,6 @@ worker_t *exchange_ready(exchange_t *self, service_t *service, worker_t *again, 
     if (again && same_offer(again, offer->header)) {
         again->window = clamp_credit(offer->header->credit);
         worker_pump(self, again);
-        exchange_settle(self);
         return again;
     }
     worker_t *worker = again ? again : worker_new(self, service, offer->peer);
@@ -169,6 +167,7 @@ void exchange_suspect(exchange_t *self, worker_t *worker)
 void exchange_revive(exchange_t *self, worker_t *worker)
 {
     if (worker->state == WORKER_SUSPECT) enter(self, worker);
+    exchange_settle(self);
 }
 
 void worker_mark_gone(exchange_t *self, worker_t *worker, worker_loss loss)
