@@ -171,6 +171,16 @@ static void settle(void)
     for (bus_list *node; (node = bus_list_first(&broker.peers.gone));) bury(BUS_OWNER(node, peer_t, gone_link));
 }
 
+/* An answer to what was sent to others, or the cancelling of a call while one has none. */
+static bool is_of_others(const peer_t *peer, const bus_frame *frame)
+{
+    bus_header header;
+    if (bus_header_decode(frame->header.data, frame->header.size, &header, NULL) != MK_OK) return false;
+    if (frame->command == BUS_CANCEL) return bus_list_empty(&peer->requests);
+    const worker_t *worker = exchange_worker_of(broker.exchange, header.tag);
+    return (frame->command == BUS_REPLY || frame->command == BUS_REJECT) && (!worker || worker->peer != peer);
+}
+
 static void take(unsigned i, const void *data, size_t size)
 {
     zmq_msg_t msg;
@@ -180,7 +190,10 @@ static void take(unsigned i, const void *data, size_t size)
     memcpy(zmq_msg_data(&msg), data, size);
     peer_t *peer = get_peer(i);
     at[i].calls += (code == MK_OK || code == MK_TOO_LARGE) && frame.command == BUS_CALL;
+    uint32_t open = broker.exchange->open;
+    bool is_foreign = code == MK_OK && is_of_others(peer, &frame);
     broker_take(&broker, peer, &msg);
+    HOLDS(!is_foreign || broker.exchange->open == open);
     zmq_msg_close(&msg);
 }
 
@@ -190,13 +203,14 @@ static void say_packet(unsigned i)
     take(i, packet, (size_t)fuzz_hear_packet(packet, sizeof packet));
 }
 
-/* An answer to something that the peer was sent: which, the command, the code, credit, whether it ran. */
+/* An answer to something that the peer, or another, was sent: which, the command, the code, credit, whether it ran. */
 static void say_answer(unsigned i)
 {
     uint8_t b[5] = {0};
     zmq_msg_t msg;
     (void)fuzz_hear(b, sizeof b);
-    bus_header header = {.tag = at[i].tags[b[0] % TAGS], .code = b[2] % 64, .credit = b[3], .executed = b[4] % 4};
+    uint64_t tag = at[(i + b[0] / TAGS) % PEERS].tags[b[0] % TAGS];
+    bus_header header = {.tag = tag, .code = b[2] % 64, .credit = b[3], .executed = b[4] % 4};
     bus_command command = b[1] & 1 ? BUS_REJECT : BUS_REPLY;
     if (bus_frame_build(&msg, command, &header, (bus_slice){b, b[1] % 5}) != MK_OK) return;
     take(i, zmq_msg_data(&msg), zmq_msg_size(&msg));
