@@ -128,7 +128,7 @@ def container():
 
 
 def privacy():
-    return pytest("tests/privacy")
+    return pytest("tests/privacy", at_once=2)
 
 
 # Those that keep both cores busy by themselves, and those that mostly wait: two of these run at a time, the longest first.

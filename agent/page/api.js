@@ -7,6 +7,10 @@ const TOKEN = 'mykey-token';
 const SILENCE_MS = 25000; // the agent sends a comment every 10 s
 const BACKOFF_MS = [250, 500, 1000, 2000, 4000, 8000];
 
+// What a key of the PIN is told with, made beforehand and sent by reference: a text made at each key would be left in the
+// browser's memory, and four of them in the PIN's order.
+const DIGIT_MESSAGES = new Map(Array.from('0123456789', (digit) => [digit, new Blob([message('pin_digit', { digit })])]));
+
 class Refused extends Error {}
 
 // The launch token: from the address's fragment, which is then removed, or from this tab's storage.
@@ -19,13 +23,17 @@ export function takeToken() {
   return sessionStorage.getItem(TOKEN) ?? '';
 }
 
+function message(action, args) {
+  return JSON.stringify({ action, ...args });
+}
+
 // One action. Answers null when done, else the error's code.
 export async function act(token, action, args) {
   try {
     const answer = await fetch('/v1/actions', {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'X-Mykey-Token': token },
-      body: JSON.stringify({ action, ...args }),
+      body: action === 'pin_digit' ? DIGIT_MESSAGES.get(args.digit) : message(action, args),
     });
     return answer.ok ? null : ((await answer.json()).error ?? 'INTERNAL');
   } catch {

@@ -53,7 +53,7 @@ static char narrow(const uint8_t *p, size_t length)
     if (p[0] == 0xe3 && p[1] == 0x80 && p[2] == 0x80) return ' ';
     if (!is_wide_form(p)) return 0;
     uint32_t point = (uint32_t)(p[0] & 15) << 12 | (uint32_t)(p[1] & 63) << 6 | (p[2] & 63);
-    return point >= 0xff01 && point <= 0xff5e ? (char)(point - 0xfee0) : 0;
+    return (char)(point >= 0xff01 && point <= 0xff5e ? point - 0xfee0 : 0);
 }
 
 static size_t trim(char *text, size_t size)

@@ -104,7 +104,7 @@ static void make_env(const char *name, char *out)
     size_t used = sizeof env_prefix - 1;
     memcpy(out, env_prefix, used);
     for (; *name != '\0'; name++) {
-        out[used++] = *name == '.' ? '_' : *name >= 'a' && *name <= 'z' ? (char)(*name - 'a' + 'A') : *name;
+        out[used++] = (char)(*name == '.' ? '_' : *name >= 'a' && *name <= 'z' ? *name - 'a' + 'A' : *name);
     }
     out[used] = '\0';
 }

@@ -125,6 +125,7 @@ static const char *add_principal(acl_t *self, acl_names_t *names, zconfig_t *sec
 {
     const char *name = zconfig_name(section), *why = NULL;
     if (!text_is_made_of(name, TEXT_ID, 1, ACL_NAME_MAX)) return "not a principal's name";
+    if (self->count == ACL_PRINCIPALS_MAX) return "too many principals";
     acl_entry *entry = &self->entries[self->count];
     entry->principal = intern(names, name);
     if (!entry->principal) return "too many principals since the start";
@@ -140,12 +141,10 @@ static const char *add_principal(acl_t *self, acl_names_t *names, zconfig_t *sec
 static const char *add_all(acl_t *self, acl_names_t *names, zconfig_t *root)
 {
     const char *why = NULL;
-    for (zconfig_t *top = zconfig_child(root); top; top = zconfig_next(top))
+    for (zconfig_t *top = zconfig_child(root); top && !why; top = zconfig_next(top)) {
         if (strcmp(zconfig_name(top), "principal") != 0) return "a section that is not principal";
-    zconfig_t *section = zconfig_locate(root, "principal");
-    for (section = section ? zconfig_child(section) : NULL; section && !why; section = zconfig_next(section)) {
-        if (self->count == ACL_PRINCIPALS_MAX) return "too many principals";
-        why = add_principal(self, names, section);
+        zconfig_t *section = zconfig_child(top);
+        for (; section && !why; section = zconfig_next(section)) why = add_principal(self, names, section);
     }
     return why ? why : self->count ? NULL : "no principal";
 }

@@ -182,9 +182,11 @@ static void on_ready(broker_t *self, peer_t *peer, const bus_header *header)
     worker_t *again = own_worker(peer, header->service);
     worker_t *worker = exchange_ready(self->exchange, service, again, &offer);
     if (!worker) deny_serving(self, peer, header, MK_BUSY);
-    if (!worker || again) return;
-    bus_list_push(&peer->workers, &worker->peer_link);
-    log_info("worker_ready", LOG_TEXT(SERVICE, service->name), LOG_TEXT(CALLER, acl_principal(peer->entry)->name));
+    if (worker && !again) {
+        bus_list_push(&peer->workers, &worker->peer_link);
+        log_info("worker_ready", LOG_TEXT(SERVICE, service->name), LOG_TEXT(CALLER, acl_principal(peer->entry)->name));
+    }
+    exchange_settle(self->exchange);
 }
 
 static void on_credit(broker_t *self, peer_t *peer, const bus_header *header)

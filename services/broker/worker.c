@@ -84,14 +84,15 @@ static void enter(exchange_t *self, worker_t *worker)
     for (uint32_t i = 0; i < worker->major_count; i++) join(worker, worker->majors[i]);
     reroute_waiting(self, worker->service);
     worker_pump(self, worker);
-    exchange_settle(self);
 }
 
-/* Requests in lanes that only this worker offered wait for another one now, with grace. */
+/* Requests in lanes that only this worker offered wait for another one now, with grace; others that waited may do with
+ * an older epoch. */
 static void leave(exchange_t *self, worker_t *worker, worker_state state)
 {
     worker_move(self, worker, state);
     lane_leave_all(self, worker);
+    reroute_waiting(self, worker->service);
 }
 
 static bool same_offer(const worker_t *worker, const bus_header *header)
@@ -109,7 +110,6 @@ worker_t *exchange_ready(exchange_t *self, service_t *service, worker_t *again, 
     if (again && same_offer(again, offer->header)) {
         again->window = clamp_credit(offer->header->credit);
         worker_pump(self, again);
-        exchange_settle(self);
         return again;
     }
     worker_t *worker = again ? again : worker_new(self, service, offer->peer);
@@ -167,6 +167,7 @@ void exchange_suspect(exchange_t *self, worker_t *worker)
 void exchange_revive(exchange_t *self, worker_t *worker)
 {
     if (worker->state == WORKER_SUSPECT) enter(self, worker);
+    exchange_settle(self);
 }
 
 void worker_mark_gone(exchange_t *self, worker_t *worker, worker_loss loss)
@@ -183,7 +184,7 @@ void exchange_lose(exchange_t *self, worker_t *worker, worker_loss loss)
 
 static void bury(exchange_t *self, worker_t *worker)
 {
-    lane_leave_all(self, worker);
+    leave(self, worker, WORKER_GONE);
     release_requests(self, worker, (worker_loss)worker->loss);
     self->port.worker_dropped(self->port.ctx, worker);
     bus_list_remove(&worker->link);

@@ -144,7 +144,8 @@ static void refresh_metrics(void *arg)
 static int forget(checker_t *self, child_t *child)
 {
     if (!child_is_running(child)) return 0;
-    zloop_poller_end(self->loop, &(zmq_pollitem_t){.fd = child->fd});
+    zmq_pollitem_t item = {.fd = child->fd};
+    zloop_poller_end(self->loop, &item);
     return child_stop(child);
 }
 

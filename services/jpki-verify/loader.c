@@ -160,7 +160,8 @@ static bool start_reader(loader_t *self)
 
 static void end_list(loader_t *self)
 {
-    if (self->reader.fd >= 0) zloop_poller_end(self->loop, &(zmq_pollitem_t){.fd = self->reader.fd});
+    zmq_pollitem_t item = {.fd = self->reader.fd};
+    if (item.fd >= 0) zloop_poller_end(self->loop, &item);
     if (self->list_fd >= 0) close(self->list_fd);
     self->list_fd = -1;
 }

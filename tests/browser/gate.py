@@ -57,7 +57,7 @@ def pieces(value):
 def data_of(snapshot):
     """What of the snapshot itself may stand on the screen."""
     terminal, shown = snapshot.get("terminal", {}), []
-    shown += [terminal.get(name) for name in ("id", "name_ja", "name_en")]
+    shown += [terminal.get(name) for name in ("id", "operator_id", "name_ja", "name_en")]
     shown += snapshot.get("number", {}).get("values", []) + snapshot.get("notices", [])
     for part, names in {"terms": ("ja", "en"), "link": ("number",), "id": ("mykey_id", "suspend_code"), "manual": ("number",),
                         "error": ("code", "incident")}.items():
@@ -66,7 +66,7 @@ def data_of(snapshot):
 
 
 def is_known(text, lang, data):
-    return (text in fixed(lang) or text in data or re.fullmatch(r"\d{1,2}", text) is not None
+    return (text in fixed(lang) or text in data or re.fullmatch(r"\d{1,3}", text) is not None
             or any(all(is_known(part, lang, data) for part in parts) for parts in fits(text, lang) if parts != (text,)))
 
 

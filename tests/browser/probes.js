@@ -262,5 +262,7 @@ const until = async (isReached) => {
     act(document.querySelector(find));
     await until(() => document.querySelector(reached));
   }
+  // what comes only after a moment is looked at as well
+  for (const animation of document.getAnimations()) if (animation.animationName === 'mk-appear') animation.finish();
   return Object.fromEntries(names.map((name) => [name, PROBES[name]()]));
 })().then(done, (error) => done({ failed: String(error) }));

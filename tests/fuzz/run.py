@@ -95,7 +95,9 @@ def parsers_of(name):
 
 
 def coverage_of(name):
-    """The lines of each parser's file: those there are and those reached."""
+    """The lines of each parser's file: those there are and those reached; None if it wrote no profile."""
+    if not os.path.exists(profile(name)):
+        return None
     data = os.path.join(BUILD, f"{name}.profdata")
     subprocess.run(["llvm-profdata", "merge", "-sparse", profile(name), "-o", data], check=True)
     exported = subprocess.run(["llvm-cov", "export", "-summary-only", f"-instr-profile={data}", program(name)],
@@ -105,10 +107,10 @@ def coverage_of(name):
     return {path: lines[path] for path in parsers_of(name)}
 
 
-def print_coverage(names):
+def print_coverage(names, pool):
     print(f"\n{'harness':<13}{'parser':<42}{'lines':>6}{'reached':>9}")
-    for name in names:
-        for path, lines in coverage_of(name).items():
+    for name, files in zip(names, pool.map(coverage_of, names)):
+        for path, lines in (files or {}).items():
             print(f"{name:<13}{path:<42}{lines['count']:>6}{lines['percent']:>8.1f}%")
 
 
@@ -140,12 +142,11 @@ def main():
         for result in pool.map(lambda name: run(name, seconds), names):
             report(*result)
             failed += result[1] != 0
-    for path in sorted(os.listdir(FOUND)):
-        print(f"found: {os.path.join(FOUND, path)}")
-    if asked.merge and failed == 0:
-        for name in names:
-            merge(name)
-    print_coverage([name for name in names if os.path.exists(profile(name))])
+        for path in sorted(os.listdir(FOUND)):
+            print(f"found: {os.path.join(FOUND, path)}")
+        if asked.merge and failed == 0:
+            list(pool.map(merge, names))
+        print_coverage(names, pool)
     print(f"{len(names) - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 

@@ -13,15 +13,15 @@ static size_t verdicts;
 static bool is_ready;
 static jmp_buf ended;
 
-/* A descriptor comes along with each. */
+/* A descriptor comes along with each: nothing that could be mapped. */
 static ssize_t fuzz_recvmsg(int fd, struct msghdr *message, int flags)
 {
     (void)fd;
     (void)flags;
     struct cmsghdr *head = CMSG_FIRSTHDR(message);
-    int list = 1000000;
+    int index = 1000000;
     *head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-    memcpy(CMSG_DATA(head), &list, sizeof list);
+    memcpy(CMSG_DATA(head), &index, sizeof index);
     return fuzz_hear_packet(message->msg_iov[0].iov_base, message->msg_iov[0].iov_len);
 }
 
@@ -52,7 +52,7 @@ int parser_program(void);
 #define send fuzz_send
 #define _exit fuzz_exit
 #define closefrom(fd) ((void)(fd))
-#define sandbox_prepare() true
+#define sandbox_prepare(size) true
 #define sandbox_enter() true
 #include "services/jpki-verify/parser_main.c"
 

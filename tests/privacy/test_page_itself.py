@@ -31,10 +31,11 @@ def test_a_fault_of_the_checks_themselves():
 def test_a_report_is_read(tmp_path):
     report = tmp_path / "report.xml"
     report.write_text("""<testsuites><testsuite>
-        <testcase classname="tests.a.test_b" name="test_c[1]"><properties><property name="ja" value="x"/></properties></testcase>
+        <testcase classname="tests.a.test_b" name="test_c[1]"/>
         <testcase classname="tests.a.test_b" name="test_c[2]"><failure/></testcase>
         <testcase classname="tests.a.test_b" name="test_d"><skipped/></testcase>
         <testcase classname="tests.a.test_b" name="test_e"/></testsuite></testsuites>""", encoding="utf-8")
+    (tmp_path / "report.xml.seen").write_text('{"test": "tests/a/test_b.py::test_c[1]", "ja": "x", "en": "y"}\n', encoding="utf-8")
     seen = read_report(report)
     assert {node.split("::")[1]: result.passed for node, result in seen.items()} == {"test_c": False, "test_d": False, "test_e": True}
     assert seen["tests/a/test_b.py::test_c"].ja == "x"

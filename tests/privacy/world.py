@@ -25,7 +25,7 @@ from stack import Stack
 
 TOWN = "M131164"
 OPEN = {"gateway": {"terminal_rate": 100000, "terminal_burst": 100000, "enrol_rate": 100000, "enrol_burst": 100000}}
-PIN = "7391"
+PIN, WRONG_PIN = "7391", "2580"
 CHECK_WEIGHTS = (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
 
 
@@ -63,19 +63,6 @@ def files_below(*folders, without=()):
                     yield path, path.read_bytes()
 
 
-def readable_memory(pid, shared=True):
-    """What a core file of this process would hold; shared: with what it has in common with others."""
-    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for line in maps:
-            where, rights = line.split()[:2]
-            start, end = (int(part, 16) for part in where.split("-"))
-            if "r" not in rights or end - start > 1 << 28 or "[v" in line or ("s" in rights and not shared):
-                continue
-            with contextlib.suppress(OSError, OverflowError):
-                memory.seek(start)
-                yield memory.read(end - start)
-
-
 def clear(counter):
     """The next card comes after a moment, as a hand brings it: the reader has then seen the last one go."""
     demo.clear(counter)
@@ -83,7 +70,7 @@ def clear(counter):
 
 
 class WireTap(threading.Thread):
-    """Every byte on this machine's loopback network, into one file."""
+    """Every frame on this machine's loopback network, into one file, its length before it."""
 
     def __init__(self, path):
         super().__init__(daemon=True)
@@ -94,10 +81,22 @@ class WireTap(threading.Thread):
         self.socket.settimeout(0.2)
 
     def run(self):
-        with open(self.path, "wb") as out:
+        with open(self.path, "wb", 0) as out:
             while not self.stopping.is_set():
                 with contextlib.suppress(socket.timeout):
-                    out.write(self.socket.recv(1 << 17))
+                    frame, where = self.socket.recvfrom(1 << 17)
+                    if where[2] != socket.PACKET_OUTGOING:  # each is heard leaving and arriving
+                        out.write(len(frame).to_bytes(4, "big") + frame)
+
+    def frames(self):
+        """(ports, payload) of every TCP segment heard so far."""
+        data, at = pathlib.Path(self.path).read_bytes(), 0
+        while at + 4 <= len(data):
+            size = int.from_bytes(data[at:at + 4], "big")
+            frame, at = data[at + 4:at + 4 + size], at + 4 + size
+            if frame[12:14] == b"\x08\x00" and frame[23] == 6:
+                tcp = frame[14 + 4 * (frame[14] & 15):14 + int.from_bytes(frame[16:18], "big")]
+                yield {int.from_bytes(tcp[:2], "big"), int.from_bytes(tcp[2:4], "big")}, tcp[4 * (tcp[12] >> 4):]
 
     def stop(self):
         self.stopping.set()
@@ -136,7 +135,8 @@ class World:
         return Card(self.card_folder(name))
 
     def make_canary(self):
-        """A card as a real one is: name, address and birth date stand in its other certificate (署名用)."""
+        """A card as a real one is: name, address, birth date and number stand in its other certificate (署名用) and in the
+        applet with what is printed on it (券面)."""
         with testca.Authority(self.layout.in_data("ca")) as authority:
             folder = authority.issue("card-canary")
             person = {"name": CANARIES["name"] + CANARIES["twelve digits"], "birth": CANARIES["birth"],
@@ -146,6 +146,8 @@ class World:
                                           testca.end_of_day(start + 365 * testca.DAY)).encode(authority.key("sign-1"))
             testca.write(folder / "sign.der", sign)
             testca.write(folder / "sign.key", testca.key_pem(key), 0o400)
+            testca.write(folder / "face-number.bin", CANARIES["twelve digits"].encode())
+            testca.write(folder / "face-person.bin", "\n".join(CANARIES.values()).encode())
             about = (folder / "card.json").read_text(encoding="utf-8").replace('"pin": "1234"', f'"pin": "{PIN}"')
             testca.write(folder / "card.json", about)
 
@@ -207,7 +209,7 @@ class World:
         for card, pin, number in (("card-canary", PIN, self.canary_number), ("card-new", "1234", self.deleted_number)):
             self.link(library, card, pin, number)
             self.told[card]["customer number"] = number
-        assert demo.tap(library, "card-canary", "2580")["error"]["code"] == "PIN_WRONG"
+        assert demo.tap(library, "card-canary", WRONG_PIN)["error"]["code"] == "PIN_WRONG"
         clear(library)
         self.tap_in_a_browser(library)
         self.delete(town)

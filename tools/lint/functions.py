@@ -16,9 +16,9 @@ def functions(path):
     start, name = None, ""
     for number, line in enumerate(lines):
         if line == "{" and start is None and number > 0:
-            head = " ".join(lines[max(0, number - 4):number])
-            found = re.findall(r"(\w+)\(", head)
-            start, name = number, found[0] if found else "?"
+            head = next((text for text in reversed(lines[:number]) if text[:1] not in " )"), "")
+            found = re.search(r"(\w+)\(", head)
+            start, name = number, found.group(1) if found else "?"
         elif line.startswith("}") and start is not None:
             yield name, number - start - 1
             start = None

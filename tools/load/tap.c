@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/load/tap.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,7 @@ static outcome_t read_error(const answer_t *answer)
     const Mykey__Terminal__ErrorBody *error = (const Mykey__Terminal__ErrorBody *)message;
     if (error->has_code && error->code != MK_OK) outcome = (outcome_t)mk_code_find(error->code)->code;
     pb_free(message);
+    assert(outcome != OUTCOME_OK);
     return outcome;
 }
 

@@ -137,9 +137,13 @@ static char *read_whole(const char *path, char *why)
     return NULL;
 }
 
+/* Takes the text. */
 static mk_code keep_text(operator_form_t *self, char **at, char *text)
 {
-    MK_ENSURE(self->text_count < TEXTS_MAX, MK_TOO_LARGE);
+    if (self->text_count == TEXTS_MAX) {
+        free(text);
+        return MK_TOO_LARGE;
+    }
     self->texts[self->text_count++] = text;
     *at = text;
     return MK_OK;
@@ -248,16 +252,22 @@ static mk_code take_tree(operator_form_t *self, zconfig_t *parent, const char *p
     return MK_OK;
 }
 
+static mk_code take_root(operator_form_t *self, zconfig_t *first, const char *path, char *why)
+{
+    if (first == NULL || strcmp(zconfig_name(first), "operator") != 0)
+        return wrong(why, path, "the section \"operator\" is wanted first");
+    if (zconfig_next(first) != NULL)
+        return wrong(why, zconfig_name(zconfig_next(first)), "stands outside of \"operator\"");
+    return take_tree(self, first, "", why);
+}
+
 mk_code operator_form_read(operator_form_t *self, const char *path, char *why)
 {
     char *text = read_whole(path, why);
     MK_ENSURE(text != NULL, MK_NOT_FOUND);
     const char *fault = NULL;
     zconfig_t *root = zpl_parse(text, 2, zpl_keep_reason, &fault);
-    zconfig_t *section = root == NULL ? NULL : zconfig_locate(root, "operator");
-    mk_code code = root == NULL ? wrong(why, path, fault) : MK_OK;
-    if (code == MK_OK && section == NULL) code = wrong(why, path, "no section \"operator\"");
-    if (code == MK_OK) code = take_tree(self, section, "", why);
+    mk_code code = root == NULL ? wrong(why, path, fault) : take_root(self, zconfig_child(root), path, why);
     zconfig_destroy(&root);
     free(text);
     return code;

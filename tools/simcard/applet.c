@@ -6,11 +6,25 @@
 
 enum { SIGN_INPUT_MAX = 245, BY_SHORT_ID = 0x80, SHORT_ID_MASK = 0x1F };
 
-static const uint8_t jpki_aid[] = {0xD3, 0x92, 0xF0, 0x00, 0x26, 0x01, 0x00, 0x00, 0x00, 0x01};
+enum { AID_SIZE = 10 };
+
+typedef struct applet_row {
+    uint8_t aid[AID_SIZE];
+    uint16_t files; /* the ids of its files begin here on the card */
+    uint16_t first; /* a card without this file doesn't have the applet */
+    const char *name;
+} applet_row;
+
+static const applet_row applet_rows[] = {
+    {{0xD3, 0x92, 0xF0, 0x00, 0x26, 0x01, 0x00, 0x00, 0x00, 0x01}, 0, 0x0006, "jpki"},
+    {{0xD3, 0x92, 0x10, 0x00, 0x31, 0x00, 0x01, 0x01, 0x04, 0x08}, CARD_FACE, 0x0001, "face"},
+};
+enum { APPLET_COUNT = sizeof applet_rows / sizeof applet_rows[0] };
 
 struct applet {
     card_t *card;
-    bool powered, selected;
+    bool powered;
+    const applet_row *selected; /* NULL: none */
     const card_file *file;
     bool verified[CARD_KEYS];
 };
@@ -71,7 +85,7 @@ void applet_power_on(applet_t *self)
 
 void applet_reset(applet_t *self)
 {
-    self->selected = false;
+    self->selected = NULL;
     self->file = NULL;
 }
 
@@ -82,7 +96,7 @@ const card_file *applet_file(const applet_t *self)
 
 const char *applet_selected_name(const applet_t *self)
 {
-    return self->selected ? "jpki" : "-";
+    return self->selected ? self->selected->name : "-";
 }
 
 void applet_force_verified(applet_t *self)
@@ -92,24 +106,29 @@ void applet_force_verified(applet_t *self)
 
 /* ---- commands: each answers with its status word, and with data in `out` where there is some ---- */
 
-static bool is_jpki(const apdu *command)
+static const card_file *find_file(const applet_t *self, const applet_row *row, unsigned id)
 {
-    return command->lc == sizeof jpki_aid && memcmp(command->data, jpki_aid, sizeof jpki_aid) == 0;
+    return id < CARD_FACE ? card_find_file(self->card, (uint16_t)(row->files + id)) : NULL;
 }
 
 static uint16_t select_applet(applet_t *self, const apdu *command)
 {
-    if (!is_jpki(command)) return 0x6A82;
-    self->selected = true;
-    self->file = NULL;
-    return 0x9000;
+    for (size_t i = 0; i < APPLET_COUNT; i++) {
+        const applet_row *row = &applet_rows[i];
+        if (command->lc != AID_SIZE || memcmp(command->data, row->aid, AID_SIZE) != 0) continue;
+        if (find_file(self, row, row->first) == NULL) break;
+        self->selected = row;
+        self->file = NULL;
+        return 0x9000;
+    }
+    return 0x6A82;
 }
 
 static uint16_t select_file(applet_t *self, const apdu *command)
 {
     if (!self->selected) return 0x6A86;
     if (command->lc != 2) return 0x6700;
-    const card_file *file = card_find_file(self->card, (uint16_t)(command->data[0] << 8 | command->data[1]));
+    const card_file *file = find_file(self, self->selected, (unsigned)command->data[0] << 8 | command->data[1]);
     if (file == NULL) return 0x6A82;
     self->file = file;
     return 0x9000;
@@ -128,7 +147,7 @@ static uint16_t run_select(applet_t *self, const apdu *command, reply *out)
 static uint16_t select_short(applet_t *self, uint8_t reference)
 {
     if (!self->selected) return 0x6985;
-    const card_file *file = card_find_file(self->card, reference & SHORT_ID_MASK);
+    const card_file *file = find_file(self, self->selected, reference & SHORT_ID_MASK);
     if (file == NULL) return 0x6A82;
     self->file = file;
     return 0x9000;

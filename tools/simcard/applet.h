@@ -35,7 +35,7 @@ void applet_run(applet_t *self, const uint8_t *bytes, size_t size, reply *ret_re
 /* The file that is selected, or that the last command named by its short id. NULL: none. */
 const card_file *applet_file(const applet_t *self);
 
-/* "-" without a selected applet, "jpki" with. */
+/* "-" without a selected applet, else "jpki" or "face". */
 const char *applet_selected_name(const applet_t *self);
 
 /* For faults: believes that the PIN was right. */

@@ -34,7 +34,7 @@ static const struct pin_row {
     [CARD_SIGN] = {6, PIN_MAX, 5, "sign_pin", "sign_tries"},
 };
 
-/* The files of the JPKI applet; `source` is the file in the card's directory. */
+/* `source` is the file in the card's directory. */
 static const struct file_row {
     uint16_t id;
     const char *name;
@@ -53,6 +53,8 @@ static const struct file_row {
     {0x0018, "auth-pin", CARD_FILE_PIN, CARD_AUTH, false, NULL},
     {0x001A, "sign-key", CARD_FILE_KEY, CARD_SIGN, false, NULL},
     {0x001B, "sign-pin", CARD_FILE_PIN, CARD_SIGN, false, NULL},
+    {CARD_FACE + 1, "face-number", CARD_FILE_DATA, CARD_AUTH, false, "face-number.bin"},
+    {CARD_FACE + 2, "face-person", CARD_FILE_DATA, CARD_AUTH, false, "face-person.bin"},
 };
 enum { FILE_COUNT = sizeof file_rows / sizeof file_rows[0] };
 
@@ -82,8 +84,8 @@ static bool path_of(const card_t *self, const char *file, char out[PATH_SIZE])
 
 /* ---- loading ---- */
 
-/* The whole EF: the DER and then FF up to the file's size, as on a real card. */
-static mk_code load_certificate(card_t *self, size_t index, char *why)
+/* The whole EF: a certificate's DER, say, and then FF up to the file's size, as on a real card. */
+static mk_code load_source(card_t *self, size_t index, char *why)
 {
     char path[PATH_SIZE];
     MK_ENSURE(path_of(self, file_rows[index].source, path), MK_TOO_LARGE);
@@ -143,7 +145,7 @@ static mk_code load_files(card_t *self, char *why)
     fill_files(self);
     for (size_t i = 0; i < FILE_COUNT; i++) {
         if (file_rows[i].source == NULL) continue;
-        mk_code code = load_certificate(self, i, why);
+        mk_code code = load_source(self, i, why);
         bool optional = file_rows[i].id != 0x000A;
         if (code == MK_NOT_FOUND && optional) continue;
         if (code == MK_NOT_FOUND) snprintf(why, CARD_WHY_MAX, "%s: auth.der is missing", self->name);

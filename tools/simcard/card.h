@@ -3,8 +3,9 @@
  *
  * A card is a directory DIR/NAME: auth.der, auth.key, auth-ca.der, sign.der, sign.key, sign-ca.der and
  * card.json {"pin":"1234","sign_pin":"ABC123","token":"JPKIAPICCTOKEN2","atr":"3b88…"} (all but pin may be absent; so
- * may sign.* of a child's card). state.json holds what changes: tries left and changed PINs; it is written before the
- * card answers, as a real card does. */
+ * may sign.* of a child's card). face-number.bin and face-person.bin: what is printed on the card, which a real one
+ * gives out for another PIN, and this one to whoever asks. state.json holds what changes: tries left and changed PINs;
+ * it is written before the card answers, as a real card does. */
 #ifndef MYKEY_SIMCARD_CARD_H
 #define MYKEY_SIMCARD_CARD_H
 
@@ -14,6 +15,9 @@
 
 #include "common/base/code.h"
 
+/* Ids of the files of the other applet (what is printed on the card) begin here. */
+enum { CARD_FACE = 0x8000 };
+
 enum { CARD_NAME_MAX = 64, CARD_WHY_MAX = 256, CARD_SIGNATURE_SIZE = 256, CARD_ATR_MAX = 33, CARD_KEYS = 2 };
 
 /* Which of the two certificates, keys and PINs. */
@@ -22,7 +26,7 @@ typedef enum card_use { CARD_AUTH, CARD_SIGN } card_use;
 typedef enum card_file_kind { CARD_FILE_DATA, CARD_FILE_CERT, CARD_FILE_KEY, CARD_FILE_PIN } card_file_kind;
 
 typedef struct card_file {
-    uint16_t id;      /* 0x000A */
+    uint16_t id;      /* 0x000A; CARD_FACE + … of the other applet */
     const char *name; /* "auth-cert" */
     card_file_kind kind;
     card_use use;

@@ -192,7 +192,7 @@ static void show_token(fault_t *self, const strike *at)
     }
     uint8_t token[TOKEN_SIZE];
     memset(token, ' ', sizeof token);
-    memcpy(token, text, strlen(text));
+    memcpy(token, text, strlen(text)); /* NOLINT(bugprone-not-null-terminated-result): padded, not ended */
     overlay(at, TOKEN, 0, token, sizeof token);
 }
 
@@ -420,7 +420,7 @@ static bool read_argument(char letter, const char *word, arguments *args)
 
 static char lower(char letter)
 {
-    return letter >= 'A' && letter <= 'Z' ? (char)(letter - 'A' + 'a') : letter;
+    return (char)(letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter);
 }
 
 static bool read_arguments(const fault_row *row, char **words, size_t count, arguments *args)

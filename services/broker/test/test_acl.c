@@ -45,6 +45,21 @@ static void rights(void **state)
     acl_names_destroy(&names);
 }
 
+static void two_sections(void **state)
+{
+    (void)state;
+    static const char file[] =
+        "principal\n    a\n        key = \"" KEY_A "\"\nprincipal\n    b\n        key = \"" KEY_B "\"\n";
+    acl_names_t *names = acl_names_new();
+    acl_t *acl = NULL;
+    const char *why = NULL;
+    assert_int_equal(acl_parse(names, file, &acl, &why), MK_OK);
+    assert_string_equal(acl_principal(acl_find(acl, KEY_A))->name, "a");
+    assert_string_equal(acl_principal(acl_find(acl, KEY_B))->name, "b");
+    acl_destroy(&acl);
+    acl_names_destroy(&names);
+}
+
 #define P "principal\n    p\n"
 #define K "        key = \"" KEY_A "\"\n"
 
@@ -104,6 +119,7 @@ static void fenced(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rights), cmocka_unit_test(bad_files), cmocka_unit_test(fenced)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rights), cmocka_unit_test(two_sections),
+                                       cmocka_unit_test(bad_files), cmocka_unit_test(fenced)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

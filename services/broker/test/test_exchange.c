@@ -17,7 +17,7 @@ static exchange_t *exchange;
 static char said[LOG_SIZE]; /* "name>worker" dispatched, "name=CODE/executed" answered, "name!worker" cancelled */
 static uint64_t tags[64];   /* by the request's number */
 static bus_sent next_sent;
-static bus_list client;
+static bus_list client, peer;
 static uint64_t now;
 
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
@@ -73,6 +73,7 @@ static int set_up(void **state)
     exchange = exchange_new(&port, &limits);
     exchange_add_service(exchange, "s");
     bus_list_init(&client);
+    bus_list_init(&peer);
     said[0] = '\0';
     next_sent = BUS_SENT;
     exchange_set_time(exchange, now = 100 * SECOND);
@@ -138,7 +139,11 @@ static worker_t *ready(const char *name, uint32_t credit, const bus_shard *shard
 {
     bus_header header = {.credit = credit, .shards = shards, .shard_count = count};
     worker_offer offer = {&header, (void *)(uintptr_t)name};
-    return exchange_ready(exchange, exchange->services[0], NULL, &offer);
+    worker_t *worker = exchange_ready(exchange, exchange->services[0], NULL, &offer);
+    assert_non_null(worker);
+    bus_list_push(&peer, &worker->peer_link);
+    exchange_settle(exchange);
+    return worker;
 }
 
 static bool reply(worker_t *worker, int number, mk_code code, uint32_t executed)
@@ -253,6 +258,29 @@ static void shards_and_epochs(void **state)
     (void)a;
 }
 
+/* What the newest owner left behind, queued or refused by it, is the old owner's at once. */
+static void an_epoch_ends(void **state)
+{
+    (void)state;
+    const bus_shard old[] = {{2, 5}}, new[] = {{2, 6}};
+    ready("a", 9, old, 1);
+    worker_t *b = ready("b", 1, new, 1);
+    CALL(1, .shard = 2);
+    CALL(2, .shard = 2);
+    expect("1>b ");
+    exchange_drain_worker(exchange, b);
+    expect("2>a ");
+    reply(b, 1, MK_OK, 2);
+    exchange_lose(exchange, b, LOSS_BYE);
+    expect("1=OK/y -b ");
+    b = ready("b", 1, new, 1);
+    CALL(3, .shard = 2);
+    reply(b, 3, MK_NOT_OWNER, 1);
+    expect("3>b ");
+    exchange_lose(exchange, b, LOSS_DEAD);
+    expect("3>a -b ");
+}
+
 static void not_owner_goes_on_to_another(void **state)
 {
     (void)state;
@@ -285,6 +313,19 @@ static void undelivered_goes_to_the_next(void **state)
     next_sent = BUS_GONE;
     CALL(1);
     expect("1>b -a "); /* no attempt is counted */
+}
+
+/* Its first request didn't reach it. */
+static void a_worker_lost_at_once(void **state)
+{
+    (void)state;
+    CALL(1, .repeatable = true);
+    next_sent = BUS_GONE;
+    ready("a", 1, NULL, 0);
+    expect("-a ");
+    assert_true(bus_list_empty(&peer));
+    ready("b", 1, NULL, 0);
+    expect("1>b ");
 }
 
 static void a_lost_worker(void **state)
@@ -416,9 +457,11 @@ int main(void)
         TEST(most_free_credit_then_longest_idle),
         TEST(batch_waits_and_takes_half),
         TEST(shards_and_epochs),
+        TEST(an_epoch_ends),
         TEST(not_owner_goes_on_to_another),
         TEST(rejected_for_ever_ends),
         TEST(undelivered_goes_to_the_next),
+        TEST(a_worker_lost_at_once),
         TEST(a_lost_worker),
         TEST(poison),
         TEST(bye_and_drain),
