@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Certificates go to a sandboxed parser process and answers come back, through its crashes and through new roots and a
- * new index: a fresh parser then takes over, and nothing waits for it. Several requests are under way at once; the parser answers in their order, so the oldest unanswered one is what
- * it died of: that one gets a second chance, then the answer CHECK_parser; the others are repeated. */
+ * new index: a fresh parser then takes over, and nothing waits for it. Several requests are under way at once; the
+ * parser answers in their order, so the oldest unanswered one is what it died of: that one gets a second chance, then
+ * the answer CHECK_parser; the others are repeated. */
 #ifndef MYKEY_JPKI_CHECKER_H
 #define MYKEY_JPKI_CHECKER_H
 
@@ -14,7 +15,7 @@
 typedef struct checker checker_t;
 
 typedef struct checker_options {
-    const char *program; /* path of mykey-jpki-parser */
+    const char *program;           /* path of mykey-jpki-parser */
     const char *roots, *root_pins; /* folder and file (anchors.h) … */
     const char *index;             /* … and file (index.h), all looked at every second */
     metrics_t *metrics;

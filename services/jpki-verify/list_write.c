@@ -17,7 +17,7 @@ typedef struct writer {
     der_passed_fn *passed;
     uint64_t totals[SETS];
     uint32_t bins[SETS][BINS]; /* how many serials begin with these bits */
-    uint32_t *serials, *other; /* RANGE_MAX each */
+    uint32_t *serials, *other; /* of one range */
 } writer;
 
 /* ---- going over the entries ---- */
@@ -145,10 +145,20 @@ static list_fault write_parts(writer *self, const index_part *part, void *data)
     return LIST_TAKEN;
 }
 
+static bool make_room(writer *self)
+{
+    uint64_t most = self->totals[REVOKED] > self->totals[HELD] ? self->totals[REVOKED] : self->totals[HELD];
+    size_t size = (most < RANGE_MAX ? (size_t)most + 1 : RANGE_MAX) * sizeof *self->serials;
+    self->serials = malloc(size);
+    self->other = malloc(size);
+    return self->serials != NULL && self->other != NULL;
+}
+
 static list_fault write_file(writer *self, const index_part *part, int fd)
 {
     if (self->totals[REVOKED] > SERIALS_COUNT_MAX || self->totals[HELD] > SERIALS_COUNT_MAX) return LIST_FAULT_SPACE;
     size_t size = index_one_size(self->totals[REVOKED], self->totals[HELD]);
+    if (!make_room(self)) return LIST_FAULT_SPACE;
     if (posix_fallocate(fd, 0, (off_t)size) != 0) return LIST_FAULT_SPACE;
     void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (data == MAP_FAILED) return LIST_FAULT_SPACE;
@@ -160,14 +170,10 @@ static list_fault write_file(writer *self, const index_part *part, int fd)
 list_fault list_write(const list_t *list, const index_part *part, int fd, der_passed_fn *passed)
 {
     writer *self = calloc(1, sizeof *self);
-    list_fault fault = LIST_FAULT_SPACE;
-    if (self == NULL) return fault;
+    if (self == NULL) return LIST_FAULT_SPACE;
     self->list = list;
     self->passed = passed;
-    self->serials = malloc(RANGE_MAX * sizeof *self->serials);
-    self->other = malloc(RANGE_MAX * sizeof *self->other);
-    if (self->serials != NULL && self->other != NULL)
-        fault = count(self) ? write_file(self, part, fd) : LIST_FAULT_ENTRY;
+    list_fault fault = count(self) ? write_file(self, part, fd) : LIST_FAULT_ENTRY;
     free(self->serials);
     free(self->other);
     free(self);

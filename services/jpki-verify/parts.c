@@ -78,7 +78,7 @@ static bool is_part(const char *name)
 
 static int open_folder(int at, const char *path)
 {
-    if (mkdirat(at, path, 0755) != 0 && errno != EEXIST) return -1;
+    if (mkdirat(at, path, 0700) != 0 && errno != EEXIST) return -1;
     return openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -120,7 +120,7 @@ int parts_scratch(const parts_t *self)
 int parts_begin(parts_t *self)
 {
     parts_forget(self);
-    self->fd = openat(self->parts, NEW_PART, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    self->fd = openat(self->parts, NEW_PART, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     return self->fd;
 }
 
@@ -224,7 +224,7 @@ static bool write_union(int fd, const gathered *all)
 
 static bool publish(const parts_t *self, const gathered *all)
 {
-    int fd = openat(self->folder, NEW_INDEX, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int fd = openat(self->folder, NEW_INDEX, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return false;
     bool done = write_union(fd, all);
     close(fd);

@@ -31,8 +31,8 @@ typedef struct wire_request {
 
 #define WIRE_REQUEST_HEAD offsetof(wire_request, payload)
 
-/* What is known of a root's certificates: over all its parts of the index, the oldest thisUpdate, the first and the last
- * nextUpdate. Times in seconds since the Unix epoch. */
+/* What is known of a root's certificates: over all its parts of the index, the oldest thisUpdate, the first and the
+ * last nextUpdate. Times in seconds since the Unix epoch. */
 typedef struct wire_root {
     uint64_t parts, revoked;
     int64_t this_update, first_next_update, last_next_update, not_after;

@@ -55,6 +55,20 @@ static void fuzz_list(const uint8_t *data, size_t size)
     fuzz_entries(&list);
 }
 
+/* Its union with nothing else says the same. */
+static void check_union(const index_view *index)
+{
+    const index_view *const from[] = {index};
+    index_view again;
+    size_t size = index_union_size(from, 1);
+    void *data = calloc(1, size);
+    HOLDS(data != NULL && index_union(data, from, 1) && index_open(&again, data, size));
+    HOLDS(again.part_count == index->part_count);
+    for (size_t i = 0; i < again.part_count; i++)
+        HOLDS(index_count(&again, &again.parts[i]) == index_count(index, &index->parts[i]));
+    free(data);
+}
+
 /* Sealed, so that its digest hides nothing. */
 static void fuzz_index(const uint8_t *data, size_t size)
 {
@@ -69,6 +83,7 @@ static void fuzz_index(const uint8_t *data, size_t size)
         index_seal(copy);
     }
     if (index_open(&index, copy, whole)) {
+        check_union(&index);
         for (size_t i = 0; i < index.part_count; i++) {
             HOLDS(index_find(&index, &index.parts[i].key) == &index.parts[i]);
             HOLDS(index_count(&index, &index.parts[i]) <= 2 * SERIALS_COUNT_MAX);
@@ -81,7 +96,8 @@ static void fuzz_index(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const list_t entries = {.entries = {data, size}};
+    static const uint8_t number[1] = {1};
+    const list_t entries = {.entries = {data, size}, .number = {number, 1}};
     fuzz_list(data, size);
     fuzz_entries(&entries);
     fuzz_index(data, size);
