@@ -155,7 +155,7 @@ def test_reader_held_by_another_program(desk, station):
         desk.page.wait("pin")
         desk.page.must("cancel")
         desk.page.wait("wait")
-        other.connect(mode="exclusive")
+        wait_for(lambda: other.do("connect 0 exclusive") == (0, b""), "the agent to let go of the card")
         desk.page.must("start", purpose="resolve")
         desk.page.wait("error/READER_BUSY")
         mark = desk.page.mark()
@@ -201,6 +201,40 @@ def test_the_daemon_of_the_readers_restarts():
         one.page.wait("wait")
         mine.insert("card-1")
         assert one.tap()["state"] == "number"
+
+
+def test_the_daemon_of_the_readers_restarts_under_a_session():
+    with Station(demo_cards()) as mine, Terminal(mine) as one:
+        one.page.wait("wait")
+        mine.insert("card-1")
+        one.page.wait("pin")
+        one.page.must("pin_digit", digit="1")
+        mine.stop()
+        one.page.wait("error/READER_SERVICE_DOWN")
+        mine.start()
+        one.page.wait("wait")
+        mine.insert("card-1")
+        assert one.page.wait("pin")["pin"]["entered"] == 0
+        assert one.tap()["state"] == "number"
+        assert commands(mine).count("verify") == 1
+
+
+def test_the_daemon_of_the_readers_stands_still(desk, station):
+    """Every call blocks for ever: the watchdog tells it, and again until the daemon is back."""
+    station.insert("card-1")
+    desk.page.wait("pin")
+    daemon = int((station.folder / "pcscd/pcscd.pid").read_text().strip("\n\0"))
+    os.kill(daemon, signal.SIGSTOP)
+    try:
+        mark = desk.page.mark()
+        desk.page.enter_pin("1234")
+        desk.page.wait("error/READER_STUCK", since=mark)
+    finally:
+        os.kill(daemon, signal.SIGCONT)
+    station.ask("remove")
+    desk.page.wait("wait")
+    station.insert("card-1")
+    assert desk.tap()["state"] == "number"
 
 
 def test_ended_while_somebody_types():
