@@ -379,7 +379,7 @@ def clear(one):
     one.platform.bends.clear()
     one.page.act("next")
     one.page.act("cancel")
-    wait_for(lambda: one.page.now["state"] == "wait" or not one.page.act("next"), "a free counter")
+    wait_for(lambda: one.page.now["state"] == "wait" or not one.page.act("next"), "a free counter", 20)
     one.page.wait("wait")
     one.station.ask("log clear")
 
