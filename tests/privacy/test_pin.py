@@ -19,6 +19,7 @@ import time
 
 import pytest
 from agentlib import AGENT, Refuse, Terminal
+from card_log import ALLOWED, asked_of
 from counter_driver import Counter, chromium
 from cpu import descendants
 from memory import MESSAGE, memory_of, pins_in
@@ -300,7 +301,8 @@ def edges(free):
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_one_verify_for_each_entry(free, edges, found, trouble):
-    """Whatever happens then: a retry is pressed, the card is laid on anew, and nobody sends the PIN once more."""
+    """Whatever happens then: a retry is pressed, the card is laid on anew, and nobody sends the PIN once more, or
+    asks the card for anything else than usual."""
     page = free.terminal.page
     free.lay_card()
     TROUBLES[trouble](free)
@@ -317,6 +319,7 @@ def test_one_verify_for_each_entry(free, edges, found, trouble):
     free.station.insert(CARD)
     page.wait("pin", "error/NETWORK_DOWN", since=mark)
     assert free.entries == 1
+    assert set(asked_of(free.station.log())) <= ALLOWED
     found(f"故障や切断{len(TROUBLES)}通り：入力1回につき、カードへ渡すのは1回だけ",
           f"{len(TROUBLES)} courses of events, most of them faults: the card receives it once for each entry")
 

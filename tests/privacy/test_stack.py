@@ -16,6 +16,7 @@ import urllib.parse
 
 import demo
 import pytest
+from card_log import ALLOWED, asked_of
 from logschema import faults_of
 from memory import MESSAGE, memory_of, stands_alone
 from simcardlib import Station
@@ -26,9 +27,6 @@ from world import CANARIES, PIN, TOWN, WRONG_PIN, clear, files_below, hits
 LIMIT = 4.5  # Welch's t: beyond it, by chance once in 100,000 runs
 RESOLVE = tap.PURPOSE_RESOLVE
 FACE = "00A4040C0AD3921000310001010408"
-ALLOWED = {("select", "d392f000260100000001"), ("select-ef", "token"), ("select-ef", "auth-cert"), ("select-ef", "auth-pin"),
-           ("select-ef", "auth-key"), ("read", "token"), ("read", "auth-cert"), ("tries", "auth-pin"), ("verify", "auth-pin"),
-           ("sign", "auth-key")}
 # Logs of programs that aren't ours: looked through for persons, but with lines of their own form.
 FOREIGN = ("postgresql.log", "edge-a.log", "edge-b.log", "pcscd/pcscd.log", "reader.log", "terminal-ca.log")
 
@@ -40,12 +38,6 @@ def personal(world):
 
 
 # ---- the card ----
-
-def asked_of(log):
-    """How often each command came, with what it named."""
-    apdus = [entry for entry in log if entry["event"] == "apdu"]
-    return collections.Counter((apdu["command"], apdu["aid"] if apdu["command"] == "select" else apdu["file"]) for apdu in apdus)
-
 
 def test_only_the_authentication_part_of_a_card_is_asked_for(world, found):
     asked = collections.Counter()
