@@ -172,6 +172,8 @@ static void report(void)
     (void)fuzz_hear(b, sizeof b);
     if (ordered == 0) return;
     one = (card_report){.verb = ordered, .problem = some_problem(b[0]), .tries = b[1] % 16};
+    bool of_pin = one.problem == PROBLEM_PIN_WRONG || one.problem == PROBLEM_PIN_BLOCKED;
+    if (of_pin && ordered != CARD_VERIFY) one.problem = PROBLEM_CARD_UNREADABLE;
     one.size = one.problem            ? 0
                : ordered == CARD_SIGN ? JPKI_SIGNATURE_SIZE
                                       : (uint32_t)(b[2] << 8 | b[3]) % (JPKI_CERT_MAX + 1);
