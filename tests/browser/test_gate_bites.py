@@ -22,6 +22,7 @@ STYLES = [
     ("manual", ".mk-input { border-color: #ddd !important }", "faint", "mk-input"),
     ("manual", ".mk-input { border: 0 !important }", "edgeless", "mk-input"),
     ("wait", ".mk-button { border-color: #ddd !important }", "faint", "mk-button"),
+    ("working", ".mk-progress { border-color: #ddd !important }", "faint", "mk-progress"),
     ("pin", ".mk-pin__box { border-color: #ddd !important }", "faint", "mk-pin__box"),
     ("pin", ".mk-pin__box::after { background: #ddd !important }", "faint", "mk-pin__box"),
     ("starting", ".mk-icon { opacity: .3 }", "faint", "mk-icon"),
