@@ -55,6 +55,14 @@ lint: ## the checks that need no build
 	@$(SETUP) build test
 	@tools/lint/lint.sh
 
+analyze: build ## clang-tidy and cppcheck over the product's code (minutes)
+	@$(SETUP) build analyze
+	@tools/lint/analyze.sh $(BUILD)
+
+valgrind: build ## the unit tests under memcheck: leaks, and memory read before it is written
+	@$(SETUP) build analyze
+	@meson test -C $(BUILD) --no-rebuild --setup valgrind --print-errorlogs
+
 images: ## make the container images (needs an engine and a Debian mirror), check docker-compose.yml
 	@$(SETUP) test engine
 	@deploy/container/images.sh
@@ -62,4 +70,4 @@ images: ## make the container images (needs an engine and a Debian mirror), chec
 clean: ## remove what was built (data under var/ stays)
 	@rm -rf build build-*
 
-.PHONY: help setup build run demo test privacy fuzz bench format lint images clean
+.PHONY: help setup build run demo test privacy fuzz bench format lint analyze valgrind images clean

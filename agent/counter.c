@@ -233,6 +233,7 @@ static problem_t on_retry(counter_t *self, const event_args *args)
         counter_enter(self, STATE_PIN);
         return MK_OK;
     }
+    self->after_stuck = false; /* asked for: the card may be tried again where it lies */
     if (self->flow.staff_act) return on_leave(self, args);
     if (problem == MK_TERMS_OUTDATED) {
         self->flow.terms_accepted = false;
@@ -408,7 +409,7 @@ static void on_presence(counter_t *self, const card_report *report)
     if (report->problem == PROBLEM_READER_STUCK) {
         bool mid_session = self->state == STATE_READING || self->state == STATE_PIN || self->state == STATE_WORKING;
         if (mid_session) self->reader = PROBLEM_CHECKING;
-        self->after_stuck = mid_session;
+        self->after_stuck |= mid_session;
         self->fresh = false;
         (void)dispatch(self, EV_STUCK, &(event_args){0});
     } else if (report->cards == 0) {

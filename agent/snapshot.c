@@ -123,8 +123,8 @@ static json_t *terms_part(const counter_t *self)
     const Mykey__Registry__Operator *op = info ? info->operator_ : NULL;
     bool platform = self->flow.purpose == MYKEY__PURPOSE__PURPOSE_CREATE_ID;
     put_text(part, "version", self->flow.terms_version);
-    put_text(part, "ja", platform ? info->platform_terms_ja : op ? op->terms_ja : "");
-    put_text(part, "en", platform ? info->platform_terms_en : op ? op->terms_en : "");
+    put_text(part, "ja", !info ? "" : platform ? info->platform_terms_ja : op ? op->terms_ja : "");
+    put_text(part, "en", !info ? "" : platform ? info->platform_terms_en : op ? op->terms_en : "");
     return part;
 }
 

@@ -79,6 +79,7 @@ static problem_t do_open(child_t *self, const card_order *order, card_report *re
     (void)order;
     unsigned tries = 0;
     end_session(self, false);
+    self->told.events = reader_watch(self->reader, 0).events; /* whichever card lies there now is meant */
     PROBLEM_TRY(open_card(self, &tries));
     report->tries = tries;
     report->size = (uint32_t)self->certificate_size;
@@ -114,9 +115,20 @@ static problem_t do_close(child_t *self, const card_order *order, card_report *r
     return MK_OK;
 }
 
+static problem_t do_unpower(child_t *self, const card_order *order, card_report *report)
+{
+    (void)order;
+    (void)report;
+    reader_unpower(self->reader);
+    return MK_OK;
+}
+
 typedef problem_t order_fn(child_t *self, const card_order *order, card_report *report);
-static order_fn *const orders[] = {
-    [CARD_OPEN] = do_open, [CARD_VERIFY] = do_verify, [CARD_SIGN] = do_sign, [CARD_CLOSE] = do_close};
+static order_fn *const orders[] = {[CARD_OPEN] = do_open,
+                                   [CARD_VERIFY] = do_verify,
+                                   [CARD_SIGN] = do_sign,
+                                   [CARD_CLOSE] = do_close,
+                                   [CARD_UNPOWER] = do_unpower};
 
 static void obey(child_t *self, const card_order *order)
 {
@@ -155,14 +167,12 @@ static void serve(child_t *self, int timeout_ms)
 
 static void turn(child_t *self)
 {
-    bool had_session = self->open;
     bool idle = self->told.cards == 0 && self->told.problem != PROBLEM_READER_SERVICE_DOWN;
     reader_presence seen = reader_watch(self->reader, idle ? IDLE_WAIT_MS : 0);
-    if (had_session && !reader_is_connected(self->reader)) {
-        /* Say so even if a card is in again already. */
-        end_session(self, true);
-        tell_presence(self, (reader_presence){seen.problem, 0});
-    }
+    if (self->open && !reader_is_connected(self->reader)) end_session(self, true);
+    /* The card went and is in again, or another one, all since we looked last: main hears of both. */
+    if (seen.cards == 1 && self->told.cards == 1 && seen.events != self->told.events)
+        tell_presence(self, (reader_presence){.problem = seen.problem});
     tell_presence(self, seen);
     int wait_ms = seen.cards > 0 ? CARD_WAIT_MS : 0;
     serve(self, seen.problem == PROBLEM_READER_SERVICE_DOWN ? IDLE_WAIT_MS : wait_ms);

@@ -25,14 +25,13 @@ typedef struct answer {
     unsigned sw;
 } answer;
 
-/* A card pulled in flight gives success with no bytes at all (vpcd) or an error (CCID); one byte is no answer either.
- */
+/* A card pulled in flight gives success with no bytes at all (vpcd) or an error (CCID). */
 static problem_t exchange(const jpki_card_t *self, const uint8_t *command, size_t size, size_t expected, answer *out)
 {
     size_t got = 0;
     PROBLEM_TRY(self->transmit(self->arg, command, size, out->data, sizeof out->data, &got));
-    if (got < 2) return PROBLEM_CARD_REMOVED;
-    if (got > expected + 2 || got > sizeof out->data) return PROBLEM_CARD_UNREADABLE;
+    if (got == 0) return PROBLEM_CARD_REMOVED;
+    if (got < 2 || got > expected + 2 || got > sizeof out->data) return PROBLEM_CARD_UNREADABLE;
     out->size = got - 2;
     out->sw = (unsigned)out->data[got - 2] << 8 | out->data[got - 1];
     return MK_OK;

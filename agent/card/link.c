@@ -24,6 +24,7 @@ struct card_link {
     int fd;     /* -1 = none */
     int timer;
     uint32_t seq;
+    card_verb last; /* ordered of the present child; 0 = nothing */
     uint64_t heard_at_ms;
     unsigned restarts;
     card_report report;
@@ -84,6 +85,19 @@ static void give_up(card_link_t *self)
     self->fn(&stuck, self->arg);
 }
 
+static bool was_in_session(const card_link_t *self)
+{
+    return self->last == CARD_OPEN || self->last == CARD_VERIFY || self->last == CARD_SIGN;
+}
+
+/* If the lost one was in a session, its card is unpowered first. Only then: where the reader itself hangs, the new one
+ * hangs as well. */
+static void replace_child(card_link_t *self)
+{
+    self->pid = 0;
+    if (start_child(self) && was_in_session(self)) card_link_order(self, CARD_UNPOWER, NULL, 0);
+}
+
 static bool is_whole(const card_report *report, ssize_t got)
 {
     return got >= (ssize_t)offsetof(card_report, data) && report->size <= sizeof report->data &&
@@ -99,6 +113,8 @@ static int on_readable(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 0;
     if (!is_whole(&self->report, got)) {
         give_up(self);
+        /* It is dead: no need to wait for the tick while others can have the card. */
+        if (got == 0 && was_in_session(self) && waitpid(self->pid, NULL, 0) > 0) replace_child(self);
         return 0;
     }
     self->heard_at_ms = clock_mono_ms();
@@ -113,8 +129,7 @@ static int on_tick(zloop_t *loop, int timer, void *arg)
     card_link_t *self = arg;
     if (self->dying) {
         if (self->pid > 0 && waitpid(self->pid, NULL, WNOHANG) == 0) return 0;
-        self->pid = 0;
-        (void)start_child(self);
+        replace_child(self);
     } else if (clock_mono_ms() - self->heard_at_ms > self->options.timeout_ms) {
         give_up(self);
     }
@@ -159,12 +174,12 @@ void card_link_destroy(card_link_t **self_p)
 void card_link_order(card_link_t *self, card_verb verb, const uint8_t *data, size_t size)
 {
     card_order order = {.verb = verb, .seq = ++self->seq, .size = (uint32_t)size};
-    if (size > sizeof order.data) return;
+    if (size > sizeof order.data || self->fd < 0) return;
+    self->last = verb;
     if (size > 0) memcpy(order.data, data, size);
     self->heard_at_ms = clock_mono_ms();
-    bool sent =
-        self->fd < 0 || send(self->fd, &order, offsetof(card_order, data) + size, MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
-    if (!sent) self->heard_at_ms = 0; /* the next tick gives it up */
+    if (send(self->fd, &order, offsetof(card_order, data) + size, MSG_NOSIGNAL | MSG_DONTWAIT) <= 0)
+        self->heard_at_ms = 0; /* the next tick gives it up */
 }
 
 unsigned card_link_restarts(const card_link_t *self)

@@ -7,7 +7,7 @@
 
 #include "common/base/clock.h"
 
-enum { SLOTS_MAX = 16, NAMES_MAX = 4096, BROKEN_MS = 2000 };
+enum { SLOTS_MAX = 16, NAMES_MAX = 4096, BROKEN_MS = 2000, MUTE_MS = 600 };
 #define PLUG_AND_PLAY "\\\\?PnP?\\Notification"
 
 struct reader {
@@ -126,13 +126,14 @@ static bool is_stale(reader_t *self, const SCARD_READERSTATE *slot)
 
 static reader_presence evaluate(reader_t *self)
 {
-    reader_presence seen = {self->count > 0 ? MK_OK : PROBLEM_READER_MISSING, 0};
+    reader_presence seen = {.problem = self->count > 0 ? MK_OK : PROBLEM_READER_MISSING};
     for (size_t i = 0; i < self->count; i++) {
         const SCARD_READERSTATE *slot = &self->slots[i];
         if (!(slot->dwEventState & SCARD_STATE_PRESENT) || is_stale(self, slot)) continue;
         bool held = slot->dwEventState & (SCARD_STATE_EXCLUSIVE | SCARD_STATE_INUSE);
         if (self->busy && !self->connected && held) seen.problem = PROBLEM_READER_BUSY;
         if (seen.cards < 2) seen.cards++;
+        seen.events = event_count(slot);
     }
     if (seen.problem != PROBLEM_READER_BUSY) self->busy = false;
     return seen;
@@ -170,7 +171,7 @@ reader_presence reader_watch(reader_t *self, unsigned timeout_ms)
     LONG rv = watch(self, timeout_ms);
     if (rv != SCARD_S_SUCCESS) {
         drop_context(self);
-        return (reader_presence){PROBLEM_READER_SERVICE_DOWN, 0};
+        return (reader_presence){.problem = PROBLEM_READER_SERVICE_DOWN};
     }
     for (size_t i = 0; i <= self->count; i++)
         self->slots[i].dwCurrentState = self->slots[i].dwEventState & ~(DWORD)SCARD_STATE_CHANGED;
@@ -193,6 +194,14 @@ static const SCARD_READERSTATE *only_card(const reader_t *self, problem_t *probl
     return found;
 }
 
+/* A card that was pulled while it got power is still said to be there: look again before it is called unreadable. */
+static problem_t judge_mute(reader_t *self)
+{
+    problem_t problem = MK_OK;
+    (void)watch(self, MUTE_MS);
+    return only_card(self, &problem) ? PROBLEM_CARD_UNREADABLE : problem;
+}
+
 problem_t reader_connect(reader_t *self)
 {
     problem_t problem = MK_OK;
@@ -202,6 +211,7 @@ problem_t reader_connect(reader_t *self)
     LONG rv = SCardConnect(self->context, slot->szReader, SCARD_SHARE_EXCLUSIVE, SCARD_PROTOCOL_T0 | SCARD_PROTOCOL_T1,
                            &self->handle, &self->protocol);
     self->busy = rv == SCARD_E_SHARING_VIOLATION;
+    if (rv == SCARD_W_UNPOWERED_CARD || rv == SCARD_W_UNRESPONSIVE_CARD) return judge_mute(self);
     if (rv != SCARD_S_SUCCESS) return translate(rv);
     memcpy(self->name, slot->szReader, strlen(slot->szReader) + 1);
     self->events = event_count(slot);
@@ -224,6 +234,17 @@ problem_t reader_transmit(void *arg, const uint8_t *command, size_t size, uint8_
     PROBLEM_TRY(translate(SCardTransmit(self->handle, pci, command, size, NULL, reply, &got)));
     *ret_size = got;
     return MK_OK;
+}
+
+void reader_unpower(reader_t *self)
+{
+    SCARDHANDLE handle;
+    DWORD protocol;
+    (void)reader_watch(self, 0);
+    for (size_t i = 0; i < self->count; i++)
+        if (SCardConnect(self->context, self->slots[i].szReader, SCARD_SHARE_SHARED,
+                         SCARD_PROTOCOL_T0 | SCARD_PROTOCOL_T1, &handle, &protocol) == SCARD_S_SUCCESS)
+            (void)SCardDisconnect(handle, SCARD_UNPOWER_CARD);
 }
 
 void reader_disconnect(reader_t *self, bool broken)

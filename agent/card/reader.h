@@ -15,6 +15,7 @@ typedef struct reader reader_t;
 typedef struct reader_presence {
     problem_t problem; /* MK_OK, READER_MISSING, READER_SERVICE_DOWN, READER_BUSY */
     unsigned cards;    /* 0, 1, 2 = several */
+    unsigned events;   /* of a card's slot: another count, and it was away or is another one */
 } reader_presence;
 
 /* filter: only readers whose name contains it; "" = all. */
@@ -33,6 +34,9 @@ bool reader_is_connected(const reader_t *self);
 
 /* An apdu_transmit_fn; arg = the reader. */
 problem_t reader_transmit(void *arg, const uint8_t *command, size_t size, uint8_t *reply, size_t cap, size_t *ret_size);
+
+/* Unpowers whatever lies there, even if other programs have come to share it. */
+void reader_unpower(reader_t *self);
 
 /* Always unpowers the card, so that no other program inherits a verified PIN. broken: the card went away. */
 void reader_disconnect(reader_t *self, bool broken);

@@ -14,6 +14,7 @@ typedef enum card_verb {
     CARD_VERIFY,   /* the PIN stands in the shared page */
     CARD_SIGN,     /* data = canonical statement */
     CARD_CLOSE,    /* unpower */
+    CARD_UNPOWER,  /* first thing after a child was lost: its session's PIN may stand verified */
     CARD_PRESENCE, /* child only: readers and cards; at least once a second while idle */
 } card_verb;
 

@@ -21,7 +21,7 @@ const ui = {
   view: query.get('view') in SIDES ? query.get('view') : 'both',
   link: 'connecting', // connecting, open, lost, refused
   snap: null,
-  busy: false,
+  busy: undefined, // the screen on which an action was begun that is still on its way
   problem: null, // code of an action that was refused
   forms: {},
   copied: null,
@@ -52,14 +52,15 @@ function context() {
   };
 }
 
-// One action at a time. Answers null when done, the error's code, or undefined when another is still on its way.
+// One action at a time on a screen; the screen that it leads to may come before its answer does. Answers null when done, the
+// error's code, or undefined when another is still on its way.
 async function send(action, args) {
-  if (ui.busy) return undefined;
+  if (ui.busy === ui.screen) return undefined;
   const before = ui.screen;
-  ui.busy = true;
+  ui.busy = before;
   ui.problem = null;
   const code = await act(token, action, args);
-  ui.busy = false;
+  if (ui.busy === before) ui.busy = undefined;
   if (code !== 'CONFLICT') return code;
   return ui.screen === before ? 'BAD_REQUEST' : null; // not offered now; or the screen has moved on meanwhile
 }

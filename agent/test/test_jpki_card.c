@@ -262,7 +262,7 @@ static void test_lengths(void **state)
     static const struct {
         int length;
         problem_t problem;
-    } rows[] = {{0, PROBLEM_CARD_REMOVED}, {1, PROBLEM_CARD_REMOVED}, {35, PROBLEM_CARD_UNREADABLE}};
+    } rows[] = {{0, PROBLEM_CARD_REMOVED}, {1, PROBLEM_CARD_UNREADABLE}, {35, PROBLEM_CARD_UNREADABLE}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         script_t s = good_card();
         jpki_card_t card = {transmit, &s};

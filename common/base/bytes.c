@@ -31,7 +31,7 @@ mk_code bytes_from_hex(const char *text, uint8_t *out, size_t size)
     MK_ENSURE(strlen(text) == 2 * size, MK_BAD_REQUEST);
     for (size_t i = 0; i < 2 * size; i++) MK_ENSURE(hex_value(text[i]) >= 0, MK_BAD_REQUEST);
     for (size_t i = 0; i < size; i++) {
-        out[i] = (uint8_t)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
+        out[i] = (uint8_t)(hex_value(text[2 * i]) * 16 + hex_value(text[2 * i + 1]));
     }
     return MK_OK;
 }

@@ -2,12 +2,12 @@
 """What must hold of every screen, whoever looks at it. Each check hands back a list of what is wrong; test_gate.py asks for
 empty lists, test_gate_bites.py breaks the page and asks for full ones."""
 
+import base64
 import collections
 import functools
 import json
 import re
 
-import png
 from fake_agent import ROOT
 from selenium.webdriver.common.keys import Keys
 
@@ -19,9 +19,9 @@ FORCED = [{"name": "forced-colors", "value": "active"}, {"name": "prefers-color-
           {"name": "prefers-reduced-motion", "value": "reduce"}]
 
 
-def probe(page, *names, rev="", step=""):
+def probe(page, *names, rev="", step="", given=None):
     """What the probes find once the page shows a revision and has taken a step."""
-    found = page.driver.execute_async_script(PROBES, rev, step, names)
+    found = page.driver.execute_async_script(PROBES, rev, step, names, given)
     assert "failed" not in found, found
     return found
 
@@ -150,7 +150,7 @@ def ring_problem(page, index, name):
         return [f"gone: {name}"]
     with_ring = page.picture(clip)
     page.js("document.activeElement.blur()")
-    changed = png.contrasting(with_ring, page.picture(clip), 3)
+    changed = probe(page, "differing", given=[base64.b64encode(each).decode() for each in (with_ring, page.picture(clip))])["differing"]
     least = 4 * (clip["width"] - 16 + clip["height"] - 16)
     return [] if changed >= least else [f"the focus is not seen: {changed} of {least:.0f} pixels: {name}"]
 
@@ -171,7 +171,7 @@ def show(page, scene, *names):
     page.agent.refused = scene.refused or None
     if scene.step:
         probe(page, rev=page.agent.push({**scene.snapshot, "state": "reading"}))
-    return probe(page, "strings", "facts", *names, rev=page.agent.push(scene.snapshot), step=scene.step)
+    return probe(page, *names, rev=page.agent.push(scene.snapshot), step=scene.step)
 
 
 def text_problems(found, lang, scene):
@@ -182,7 +182,7 @@ def text_problems(found, lang, scene):
 
 
 def problems(page, scene, lang, *names):
-    """By check: what is wrong with a scene. names: probes that should find nothing."""
-    found = show(page, scene, *names)
+    """By check: what is wrong with a scene and its texts, and the roles of its controls. names: probes that should find nothing."""
+    found = show(page, scene, "strings", "facts", *names)
     wrong = {name: found[name] for name in names} | text_problems(found, lang, scene)
     return {name: each for name, each in wrong.items() if each}, found["facts"]["controls"]

@@ -23,6 +23,7 @@ ATTACKS = {
     "web socket": """const socket = new WebSocket(target.replace('http', 'ws') + '/v1/events');
         return new Promise((yes, no) => { socket.onopen = yes; socket.onerror = no; }).finally(() => socket.close());""",
     "script": "return loaded('script', { src: target + '/page/app.js' });",
+    "module": "return loaded('script', { type: 'module', crossOrigin: '', src: target + '/page/app.js' });",
     "style sheet": "return loaded('link', { rel: 'stylesheet', href: target + '/page/page.css' });",
     "picture": "return loaded('img', { src: target + '/page/favicon.svg' });",
     "iframe": "add('iframe', { src: target + '/?view=resident' }); return told();",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Enough of PNG to compare small screenshots (8-bit RGB or RGBA, not interlaced)."""
+"""Enough of PNG to look at the pixels of a small screenshot (8-bit RGB or RGBA, not interlaced)."""
 
 import struct
 import zlib
@@ -36,22 +36,3 @@ def _unfilter(raw, stride, height, step):
         rows.append(bytes(row))
         above = rows[-1]
     return rows
-
-
-def _luminance(pixel):
-    red, green, blue = (value / 255 / 12.92 if value <= 10 else ((value / 255 + 0.055) / 1.055) ** 2.4 for value in pixel)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrasting(first, second, ratio):
-    """Number of pixels that differ between two screenshots of one size by a contrast of at least this ratio."""
-    width, height, rows = pixels(first)
-    width2, height2, rows2 = pixels(second)
-    assert (width, height) == (width2, height2)
-    step, count = len(rows[0]) // width, 0
-    for row, row2 in zip(rows, rows2):
-        for x in range(0, width * step, step) if row != row2 else ():
-            if row[x:x + 3] != row2[x:x + 3]:
-                dark, light = sorted((_luminance(row[x:x + 3]), _luminance(row2[x:x + 3])))
-                count += (light + 0.05) / (dark + 0.05) >= ratio
-    return count

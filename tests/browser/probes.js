@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the gate asks of a displayed page. Run in the page by WebDriver with (revision, what is done locally, names of
-// probes, done): waits for that snapshot, does it, and hands back what each probe found. Lists name what is wrong.
+// probes, what is given to them, done): waits for that snapshot, does it, and hands back what each probe found. Lists name
+// what is wrong.
 
 const seen = (element) => element.checkVisibility({ visibilityProperty: true }) && element.getClientRects().length > 0;
 const isUnseen = (element) => element.closest('.mk-unseen, noscript') !== null;
@@ -180,6 +181,16 @@ const PROBES = {
     const foreign = performance.getEntriesByType('resource').map(({ name }) => new URL(name)).filter(({ origin }) => origin !== location.origin);
     return [...found, ...foreign.map(String), ...[...document.fonts].map(({ family }) => `a font of our own: ${family}`)];
   },
+  // of two pictures, as PNG in base64: how many pixels differ by a contrast of 3:1 or more
+  async differing(pictures) {
+    const [one, other] = await Promise.all(pictures.map(pixels));
+    let count = 0;
+    for (let at = 0; at < one.length; at += 4) {
+      const [before, after] = [one.subarray(at, at + 3), other.subarray(at, at + 3)];
+      if (before.some((value, index) => value !== after[index]) && ratio([...before], [...after]) >= 3) count += 1;
+    }
+    return count;
+  },
   // facts for the gate's other checks
   facts() {
     return { title: document.title, lang: document.documentElement.lang, controls: everySeen(CONTROLS).map(kindOf) };
@@ -216,6 +227,13 @@ const PROBES = {
   },
 };
 
+async function pixels(png) {
+  const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(png), (byte) => byte.charCodeAt(0))]));
+  const pen = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+  pen.drawImage(bitmap, 0, 0);
+  return pen.getImageData(0, 0, bitmap.width, bitmap.height).data;
+}
+
 function kindOf(element) {
   const kinds = { A: 'link', BUTTON: 'button', SELECT: 'combobox', SUMMARY: 'DisclosureTriangle' };
   return element.type === 'radio' ? 'radio' : kinds[element.tagName] ?? 'textbox';
@@ -247,7 +265,7 @@ const STEPS = {
   short: { find: '[data-action="pin_submit"]', act: (button) => button.click(), reached: '.mk-pinarea .mk-banner' },
 };
 
-const [revision, step, names, done] = arguments;
+const [revision, step, names, given, done] = arguments;
 const until = async (isReached) => {
   for (let tries = 0; !isReached(); tries += 1) {
     if (tries > 1500) throw new Error(`not reached: ${isReached}; the page is at ${JSON.stringify({ ...document.body.dataset })}`);
@@ -264,5 +282,5 @@ const until = async (isReached) => {
   }
   // what comes only after a moment is looked at as well
   for (const animation of document.getAnimations()) if (animation.animationName === 'mk-appear') animation.finish();
-  return Object.fromEntries(names.map((name) => [name, PROBES[name]()]));
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await PROBES[name](given)])));
 })().then(done, (error) => done({ failed: String(error) }));

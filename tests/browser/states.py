@@ -238,7 +238,7 @@ def reader_busy(place):
     place.station.insert("card-1")
     place.page.wait("pin")
     place.act("cancel", "wait")
-    other.connect(mode="exclusive")
+    wait_for(lambda: other.do("connect 0 exclusive")[0] == 0, "the agent to let go of the card")
     place.page.must("start", purpose="resolve")
 
 

@@ -101,6 +101,20 @@ def test_linking_by_keyboard(page, agent):
     assert names(agent)[-6:] == ["staff_confirm"] + ["pin_digit"] * 4 + ["pin_submit"]
 
 
+def test_an_answer_that_is_late_swallows_no_scan(page, agent):
+    """The screen after an action may be there before the answer to it; what is done on that screen counts."""
+    held = threading.Event()
+    page.begin(snap("terms", terms=TERMS, purpose="link"))
+    script(agent, {"accept_terms": lambda _: agent.push(STATES["staff_scan"]) and held.wait(20) and None,
+                   "staff_scan": STATES["staff_scan-read"]})
+    page.press("accept_terms")
+    page.wait_state("staff_scan")
+    page.scan("789")
+    page.wait("the number read", lambda _: page.scanned() == "789")
+    held.set()
+    assert names(agent) == ["accept_terms", "staff_scan"]
+
+
 def test_creating_an_id_by_keyboard(page, agent):
     page.begin(STATES["wait-city"])
     script(agent, {"start": STATES["terms-create"], "accept_terms": {**PIN, "terminal": CITY, "purpose": "create_id"}, **taking_pin(agent),

@@ -41,11 +41,11 @@ class Desk(Terminal):
 
     @contextlib.contextmanager
     def refusing(self, status, least=1):
-        """What is done here the agent turns away, and nothing has happened at the counter."""
-        before, rev = self.refusals(status), self.page.now["rev"]
+        """What is done here the agent turns away, and nothing happens at the counter."""
+        before, mark = self.refusals(status), self.page.mark()
         yield
         wait_for(lambda: self.refusals(status) >= before + least, f"the agent to count {least} of {status}", 10)
-        assert self.page.now["state"] == "error" and self.page.now["rev"] == rev
+        assert {seen["state"] for seen in self.page.snapshots[mark:]} <= {"error"} and self.page.now["state"] == "error"
 
 
 @pytest.fixture(scope="module")

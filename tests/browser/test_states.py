@@ -44,8 +44,8 @@ class Desks:
 
     @contextlib.contextmanager
     def start(self, kind):
-        """Its reader may hang for as long as somebody looks at that."""
-        one = Terminal(self.station, card_timeout_ms=60000)
+        """Its reader may hang for as long as somebody looks at that, and there is no keyboard to type into ours with."""
+        one = Terminal(self.station, card_timeout_ms=60000, uinput="/dev/null")
         if kind == "hall":
             one.platform.operator.kind = registry.OPERATOR_KIND_MUNICIPALITY
         with one:

@@ -95,6 +95,22 @@ static void check_again(void)
     free(text);
 }
 
+/* What is wanted is what each row says, header aside. */
+static void check_rows(const uint8_t *data, size_t size)
+{
+    char *text = fuzz_text(data, size);
+    csv_t rows = {skip_mark(text), 0};
+    csv_row row;
+    size_t count = 0;
+    for (; csv_next(&rows, &row) == MK_OK; count += !is_header(&row)) {
+        if (is_header(&row)) continue;
+        HOLDS(row.count <= 2 && count < state.count && strcmp(row.fields[0], state.wanted[count].owner) == 0);
+        HOLDS(strcmp(row.count == 2 ? row.fields[1] : "", state.wanted[count].label) == 0);
+    }
+    HOLDS(count == state.count);
+    free(text);
+}
+
 void csv_want_invites(const uint8_t *data, size_t size)
 {
     complaints = 0;
@@ -105,6 +121,7 @@ void csv_want_invites(const uint8_t *data, size_t size)
             HOLDS(text_is_made_of(state.wanted[i].owner, TEXT_ID, 1, 32));
             HOLDS(text_is_utf8(state.wanted[i].label, strlen(state.wanted[i].label)));
         }
+        check_rows(data, size);
         if (fits_again()) check_again();
     } else {
         HOLDS(complaints == 1);

@@ -80,7 +80,8 @@ def run(name, seconds):
 def merge(name):
     """The smallest set of inputs that reaches what all reach, the repository's first."""
     kept = os.path.join(HERE, "corpus", name)
-    result = shell(program(name), "-merge=1", f"-max_len={INPUT_MAX}", kept, os.path.join(BUILD, "corpus", name),
+    found = os.path.join(BUILD, "corpus", name)
+    result = shell(program(name), "-set_cover_merge=1", "-use_counters=0", f"-max_len={INPUT_MAX}", kept, found,
                    env=environment(f"merge-{name}"))
     if result.returncode != 0:
         print(result.stdout)

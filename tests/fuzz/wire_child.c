@@ -57,6 +57,11 @@ static reader_presence fuzz_watch(reader_t *self, unsigned timeout_ms)
     return (reader_presence){MK_OK, 1};
 }
 
+static void fuzz_unpower(reader_t *self)
+{
+    fuzz_disconnect(self, false);
+}
+
 static problem_t fuzz_select(const jpki_card_t *self)
 {
     (void)self;
@@ -123,7 +128,7 @@ static ssize_t fuzz_send(int fd, const void *data, size_t size, int flags)
     HOLDS(report->size <= sizeof report->data && size == offsetof(card_report, data) + report->size);
     HOLDS(report->problem == MK_OK || report->size == 0);
     if (report->verb == CARD_PRESENCE) return (ssize_t)size;
-    HOLDS(report->verb >= CARD_OPEN && report->verb <= CARD_CLOSE && report->seq == card.seq);
+    HOLDS(report->verb >= CARD_OPEN && report->verb <= CARD_UNPOWER && report->seq == card.seq);
     answered++;
     return (ssize_t)size;
 }
@@ -140,6 +145,7 @@ static _Noreturn void fuzz_exit(int status)
 #define reader_connect fuzz_connect
 #define reader_disconnect fuzz_disconnect
 #define reader_is_connected fuzz_connected
+#define reader_unpower fuzz_unpower
 #define reader_watch fuzz_watch
 #define jpki_card_select fuzz_select
 #define jpki_card_certificate fuzz_certificate

@@ -3,9 +3,11 @@
 
 The platform here is a peer in the contract, not a stand-in for the gateway (tests/story has the real one): it checks what
 the card signed with its own canonical form, and bends any answer on demand."""
+import contextlib
 import datetime
 import http.server
 import ipaddress
+import json
 import os
 import shutil
 import signal
@@ -23,7 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.x509.oid import NameOID
 from edgelib import Authority
-from simcardlib import BUILD, ROOT, Station, demo_cards, wait_for
+from simcardlib import BUILD, JPKI, ROOT, Station, demo_cards, wait_for
 
 sys.path[:0] = [f"{ROOT}/tests/lib", f"{ROOT}/tools/dev"]
 
@@ -37,7 +39,14 @@ CODE = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Page(loopback.Page):
-    """A page whose end is noticed at once on both sides."""
+    """A page whose end is noticed at once on both sides. entries: PINs that a person entered."""
+
+    entries = 0
+
+    def act(self, action, **arguments):
+        refused = super().act(action, **arguments)
+        self.entries += action == "pin_submit" and refused is None
+        return refused
 
     def follow(self, answer):
         self.answer = answer
@@ -347,3 +356,50 @@ class Terminal:
         mark = self.page.mark()
         self.page.enter_pin(pin)
         return self.page.wait("number", "done", "not_registered", "error", since=mark)
+
+
+@contextlib.contextmanager
+def free_counter(one):
+    """A counter without a card, waiting. At its end the agent lives, has sent its card nothing but what it may, and one
+    VERIFY at most for each PIN that a person entered."""
+    clear(one)
+    one.page.entries = 0
+    yield one
+    assert one.process.poll() is None, one.log()
+    judge_commands(one.station, one.page.entries)
+    clear(one)
+
+
+def clear(one):
+    one.station.ask("fault none")
+    for slot in (0, 1):
+        one.station.ask(f"remove {slot}")
+    for card in ("card-1", "card-2"):
+        one.station.ask(f"unblock {card}")
+    one.platform.bends.clear()
+    one.page.act("next")
+    one.page.act("cancel")
+    wait_for(lambda: one.page.now["state"] == "wait" or not one.page.act("next"), "a free counter", 20)
+    one.page.wait("wait")
+    one.station.ask("log clear")
+
+
+def judge_commands(station, entries):
+    aid = JPKI[10:].lower()
+    allowed = {"select": lambda apdu: apdu["aid"] == aid, "select-ef": lambda apdu: True,
+               "read": lambda apdu: apdu["file"] in ("token", "auth-cert"), "tries": lambda apdu: apdu["file"] == "auth-pin",
+               "verify": lambda apdu: apdu["file"] == "auth-pin" and apdu["lc"] == 4,
+               "sign": lambda apdu: apdu["file"] == "auth-key" and apdu["lc"] == 51}
+    apdus = station.apdus()
+    for apdu in apdus:
+        assert apdu["command"] in allowed and allowed[apdu["command"]](apdu), apdu
+    verifies = sum(apdu["command"] == "verify" for apdu in apdus)
+    assert verifies <= entries, f"{verifies} VERIFY for {entries} entered"
+
+
+def commands(station):
+    return [apdu["command"] for apdu in station.apdus()]
+
+
+def pin_of(station, card):
+    return json.loads((station.cards / card / "card.json").read_text())["pin"]

@@ -11,7 +11,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from agentlib import AGENT, CODE, Refuse, Terminal, wait_for
+from agentlib import AGENT, CODE, Refuse, Terminal, commands, free_counter, wait_for
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -42,26 +42,15 @@ def shared(station):
 @pytest.fixture
 def desk(station, shared):
     """A counter with a card that has just been laid on the reader."""
-    reset(shared)
-    shared.page.act("next")
-    shared.page.act("cancel")
-    station.ask("remove")
-    wait_for(lambda: shared.page.now["state"] == "wait" or shared.page.act("next"), "a free counter", 10)
-    station.ask("log clear")
-    station.insert("card-1")
-    yield shared
-    reset(shared)
-    assert shared.process.poll() is None, shared.log()
+    with free_counter(shared) as free:
+        station.insert("card-1")
+        yield free
+        reset(shared)
 
 
 def reset(terminal_):
     platform = terminal_.platform
-    platform.bends.clear()
     platform.numbers, platform.notices, platform.clock_ms = ["789"], [], 0
-
-
-def commands(station):
-    return [apdu["command"] for apdu in station.apdus()]
 
 
 # ---- what is signed ----
@@ -313,6 +302,21 @@ def test_the_other_edge_takes_over(desk, station):
         desk.platform.revive(0)
 
 
+def test_an_edge_that_dies_with_the_answer_needs_no_second_pin(desk, station):
+    """The card signed, the answer is lost: the other edge is asked, where the challenge is gone, so the card signs anew."""
+    deaths = [ConnectionError()]
+
+    def bend(_):
+        if deaths:
+            raise deaths.pop()
+    desk.platform.bends["/v1/tap"] = bend
+    taps = len(desk.platform.taps)
+    assert desk.tap()["state"] == "number"
+    assert commands(station).count("verify") == 1 and commands(station).count("sign") == 2
+    assert len({statement.request_id for statement, _ in desk.platform.taps[taps:]}) == 1
+    assert len({port for path, port, _ in desk.platform.requests if path == "/v1/tap"}) == 2
+
+
 def test_network_down_and_back(desk, station):
     desk.page.wait("pin")
     desk.platform.kill(0)
@@ -394,6 +398,7 @@ class Tunnel:
 def test_clock_wrong(desk):
     desk.page.wait("pin")
     desk.page.must("cancel")
+    desk.page.wait("wait")
     desk.platform.clock_ms = 61000
     desk.page.must("start", purpose="resolve")
     desk.tap()

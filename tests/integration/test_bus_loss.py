@@ -19,13 +19,12 @@ def test_an_idle_worker_killed(room):
 
 def test_a_worker_killed_at_work_on_a_repeatable_call(room):
     room.broker()
-    doomed = room.worker()
-    caller = room.raw("load")
-    caller.call("Slow", b"300", repeatable=True, timeout_ms=8000)
+    doomed, caller = room.worker(credit=50), room.raw("load")
+    room.worker(credit=5)
+    caller.call("Slow", b"1000", repeatable=True, timeout_ms=20000)  # goes to the one with more credit
     wait_for(lambda: room.metric("mykey_bus_inflight", service="echo"))
-    room.worker()
     doomed.signal(signal.SIGKILL)
-    reply = caller.receive(8)
+    reply = caller.receive(20)
     assert reply.code == "OK" and reply.body == b"done"
     assert room.metric("mykey_bus_redispatch_total", reason="worker_lost") == 1
 

@@ -2,6 +2,7 @@
 """Cards come and go, remember across restarts, and stations don't meet."""
 import os
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -187,3 +188,29 @@ def test_the_card_waits_for_the_reader(tmp_path):
             process.terminate()
         assert process.wait(5) == 0
     assert not control.exists()
+
+
+def test_a_card_taken_for_the_one_before_comes_again(tmp_path):
+    """A daemon too busy to see a card go talks to the next as if that had power. A real reader sees it: so it gets to."""
+    def ask(peer, message):
+        peer.sendall(len(message).to_bytes(2, "big") + message)
+        size = int.from_bytes(peer.recv(2), "big")
+        return peer.recv(size) if size else b""
+
+    on, atr, select = b"\x01", b"\x04", bytes.fromhex(JPKI)
+    with socket.create_server(("127.0.0.1", 0)) as vpcd:
+        vpcd.settimeout(10)
+        command = [SIMCARD, "--cards", demo_cards(), "--control", tmp_path / "c", "--insert", "card-2", "--port",
+                   str(vpcd.getsockname()[1])]
+        with subprocess.Popen(command) as process:
+            try:
+                for said in ([select], [atr, select], [atr, atr, atr]):
+                    with vpcd.accept()[0] as peer:
+                        assert all(ask(peer, message) for message in said[:-1]) and ask(peer, said[-1]) == b""
+                with vpcd.accept()[0] as peer:
+                    assert ask(peer, atr) and ask(peer, atr)
+                    peer.sendall(b"\0\x01" + on)
+                    assert ask(peer, select) == b"\x90\x00" and ask(peer, atr)
+            finally:
+                process.terminate()
+            assert process.wait(10) == 0

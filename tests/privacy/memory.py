@@ -52,15 +52,11 @@ def texts(pin):
 
 
 def numbers(pin):
+    """Rows of small numbers, which stand in a large process by chance: for a small one."""
     digits = [int(digit) for digit in pin]
-    return {"32 bits each": struct.pack("<4I", *digits), "64 bits each": struct.pack("<4Q", *digits),
-            "floating": struct.pack("<4d", *digits), "numbers of a script": struct.pack("<4I", *[2 * digit for digit in digits])}
-
-
-def small_numbers(pin):
-    """What a large process holds by chance."""
-    digits = [int(digit) for digit in pin]
-    return {"bytes": bytes(digits), "16 bits each": struct.pack("<4H", *digits), "PIN block": b"\x24" + bytes.fromhex(pin) + b"\xff"}
+    return {"bytes": bytes(digits), "16 bits each": struct.pack("<4H", *digits), "32 bits each": struct.pack("<4I", *digits),
+            "64 bits each": struct.pack("<4Q", *digits), "floating": struct.pack("<4d", *digits),
+            "PIN block": b"\x24" + bytes.fromhex(pin) + b"\xff"}
 
 
 def stands_alone(data, at, size):
@@ -86,16 +82,20 @@ def keys_of_scripts(parts):
     return {}
 
 
-def pins_in(pid, pins, with_small=True):
+def arrays_of_scripts(pin, keys):
+    """An array of keys; of numbers, with its room (as written out, as grown) before it."""
+    row = b"".join(struct.pack("<I", 2 * int(digit)) for digit in pin)
+    return {"keys of a script": b"".join(keys[digit] for digit in pin), "numbers of a script": struct.pack("<I", 4) + row,
+            "grown numbers of a script": struct.pack("<I", 17) + row}
+
+
+def pins_in(pid, pins, is_small=False):
     """{(form, PIN)} of what one process holds."""
-    parts = list(memory_of(pid))
+    parts, found = list(memory_of(pid)), set()
     keys = keys_of_scripts(parts)
     messages = b"".join(match[1] for _, data in parts for match in MESSAGE.finditer(data))
-    found = set()
     for pin in pins:
-        needles = {**texts(pin), **numbers(pin), **(small_numbers(pin) if with_small else {})}
-        if keys:
-            needles["keys of a script"] = b"".join(keys[digit] for digit in pin)
+        needles = {**texts(pin), **(arrays_of_scripts(pin, keys) if keys else {}), **(numbers(pin) if is_small else {})}
         found |= {(form, pin) for form, needle in needles.items() if any(holds(data, needle, form in texts(pin)) for _, data in parts)}
         found |= {("messages in a row", pin)} if pin.encode() in messages else set()
     return found

@@ -143,7 +143,7 @@ def wrapped(text, indent):
     lines, width = [indent], len(indent)
     for character in text:
         columns = 2 if unicodedata.east_asian_width(character) in "WFA" else 1
-        if width + columns > 100 and character not in "、。）」：・ー":
+        if width + columns + 2 * (character in "（「") > 100 and character not in "、。）」：・ー":
             lines, width = [*lines, indent], len(indent)
         lines[-1], width = lines[-1] + character, width + columns
     return lines
@@ -151,16 +151,15 @@ def wrapped(text, indent):
 
 def section(promises, results, lang):
     how, seen, yes, no = {"ja": ("確かめ方", "結果", "守られています", "守られていません"), "en": ("Checked", "Found", "holds", "DOES NOT HOLD")}[lang]
-    comma = "：" if lang == "ja" else ": "
+    comma, dot = ("：", "・") if lang == "ja" else (": ", "- ")
     lines = []
     for number, promise in enumerate(promises, 1):
         bad = failed_tests(promise, results)
         said = [getattr(results[node], lang) for node in promise.tests if node in results and getattr(results[node], lang)]
-        verdict = no if bad else yes
         lines += wrapped(f"{number}. {getattr(promise, lang)}", "")
         lines += wrapped(f"{how}{comma}{getattr(promise, 'how_' + lang)}", "   ")
-        lines += wrapped(f"{seen}{comma}{verdict}" + (f"（{' / '.join(said)}）" if said and lang == "ja" else f" ({'; '.join(said)})" if said else ""),
-                         "   ")
+        lines += [f"   {seen}{comma}{no if bad else yes}"]
+        lines += [line for one in said for line in wrapped(f"{dot}{one}", "     ")]
         lines += [f"   ! {node}" for node in bad] + [""]
     return lines
 

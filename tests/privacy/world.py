@@ -182,16 +182,16 @@ class World:
 
     # ---- terminals ----
 
-    def terminal(self, operator_id):
+    def terminal(self, operator_id, number=0):
         """An enrolled terminal without a reader, made at the first call."""
-        if operator_id not in self.terminals:
-            folder = self.layout.in_data("terminals", f"soft-{operator_id}")
+        if (operator_id, number) not in self.terminals:
+            folder = self.layout.in_data("terminals", f"soft-{operator_id}-{number}")
             os.makedirs(folder)
             made = SoftTerminal("127.0.0.1", self.stack.ports["edge-a"], f"{self.stack.authority}/authority.pem", folder)
             made.enrol(self.stack.ctl("terminal", "invite", operator_id, "--authority",
                                       f"{self.stack.authority}/authority.pem").strip())
-            self.terminals[operator_id] = made
-        return self.terminals[operator_id]
+            self.terminals[operator_id, number] = made
+        return self.terminals[operator_id, number]
 
     # ---- what happens before anybody looks ----
 

@@ -12,6 +12,7 @@ static const struct kind_row {
     [APDU_SELECT_EF] = {"select-ef", 0xA4, 2, true}, [APDU_READ] = {"read", 0xB0, -1, false},
     [APDU_TRIES] = {"tries", 0x20, -1, false},       [APDU_VERIFY] = {"verify", 0x20, -1, true},
     [APDU_CHANGE] = {"change", 0x24, -1, true},      [APDU_SIGN] = {"sign", 0x2A, -1, true},
+    [APDU_POWER] = {"power", -1, -1, false},
 };
 
 static apdu_kind find_kind(const apdu *command)

@@ -16,6 +16,7 @@ typedef enum apdu_kind {
     APDU_VERIFY,
     APDU_CHANGE,
     APDU_SIGN,
+    APDU_POWER, /* no command: the reader powers the card */
     APDU_KIND_COUNT
 } apdu_kind;
 
@@ -30,7 +31,7 @@ typedef struct apdu {
 /* Short APDUs only (cases 1 to 4). false: too short, lengths that don't fit, or extended. */
 bool apdu_parse(const uint8_t *bytes, size_t size, apdu *ret_apdu);
 
-/* "select", "select-ef", "read", "tries", "verify", "change", "sign", "other". Static. */
+/* "select", "select-ef", "read", "tries", "verify", "change", "sign", "power", "other". Static. */
 const char *apdu_kind_name(apdu_kind kind);
 
 /* The kind of that name; "any" answers APDU_KIND_COUNT. -1: no such name. */

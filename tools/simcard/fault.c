@@ -516,7 +516,8 @@ void fault_destroy(fault_t **self_p)
 static bool strikes(fault_t *self, const apdu *command)
 {
     if (self->row == NULL) return false;
-    if (self->args.kind != APDU_KIND_COUNT && self->args.kind != (int)command->kind) return false;
+    bool any = self->args.kind == APDU_KIND_COUNT && command->kind != APDU_POWER;
+    if (!any && self->args.kind != (int)command->kind) return false;
     self->seen++;
     return self->args.nth == 0 || self->args.nth == self->seen;
 }

@@ -14,7 +14,16 @@
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
 
-enum { VPCD_OFF = 0, VPCD_ON = 1, VPCD_RESET = 2, VPCD_ATR = 4, MESSAGE_MAX = 2 + 65535, RETRY_MS = 250, SEND_S = 2 };
+enum {
+    VPCD_OFF = 0,
+    VPCD_ON = 1,
+    VPCD_RESET = 2,
+    VPCD_ATR = 4,
+    MESSAGE_MAX = 2 + 65535,
+    RETRY_MS = 250,
+    SEND_S = 2,
+    ASKS = 2
+};
 
 struct reader {
     reader_options options;
@@ -22,6 +31,8 @@ struct reader {
     card_t *card;     /* lying on the reader */
     applet_t *applet; /* its processor */
     unsigned session, commands;
+    unsigned asked;      /* for the ATR, since it was inserted */
+    bool powered;        /* since it was inserted */
     card_t *next;        /* comes at connect_ms */
     uint64_t connect_ms; /* 0 = nothing to connect */
     uint64_t free_ms;    /* when pcscd will have seen that the last card is gone */
@@ -98,6 +109,8 @@ static void try_connect(reader_t *self, uint64_t now_ms)
     take_next(self);
     self->fd = connect_vpcd(self->options.port);
     self->connect_ms = self->fd < 0 ? now_ms + RETRY_MS : 0;
+    self->asked = 0;
+    self->powered = false;
     self->in_size = 0;
 }
 
@@ -229,6 +242,12 @@ static void on_command(reader_t *self, const uint8_t *bytes, size_t size, uint64
 
 static void power_on(reader_t *self)
 {
+    fault_plan plan = fault_before(self->options.fault, &(apdu){.kind = APDU_POWER}, false);
+    self->powered = true;
+    if (plan.then != FAULT_STAY) {
+        leave(self, &plan);
+        return;
+    }
     if (!applet_powered(self->applet)) {
         self->session = journal_next_session(self->options.journal);
         self->commands = 0;
@@ -250,6 +269,22 @@ static void on_signal(reader_t *self, uint8_t signal, uint64_t now_ms)
     if (signal == VPCD_ATR && !send_message(self, atr, size)) lose_reader(self, now_ms);
 }
 
+/* pcscd asks a new card for its ATR twice and powers it. Anything else was meant for the card before: the reader was
+ * too busy to see that one go. A real one always sees it. */
+static bool is_mistaken(reader_t *self, const uint8_t *message, size_t size)
+{
+    bool asks = size == 1 && message[0] == VPCD_ATR && self->asked++ < ASKS;
+    bool powers = size == 1 && message[0] == VPCD_ON;
+    return !self->powered && !asks && !powers;
+}
+
+/* Away once more, for long enough. */
+static void come_again(reader_t *self, uint64_t now_ms)
+{
+    disconnect(self);
+    self->connect_ms = now_ms + READER_GAP_MS;
+}
+
 /* One message of those that have come; false when none is complete. The card may be gone afterwards. */
 static bool take_message(reader_t *self, uint64_t now_ms)
 {
@@ -260,8 +295,12 @@ static bool take_message(reader_t *self, uint64_t now_ms)
     memcpy(message, self->in + 2, size);
     self->in_size -= size + 2;
     memmove(self->in, self->in + size + 2, self->in_size);
-    if (size == 1) on_signal(self, message[0], now_ms);
-    if (size > 1) on_command(self, message, size, now_ms);
+    if (is_mistaken(self, message, size))
+        come_again(self, now_ms);
+    else if (size == 1)
+        on_signal(self, message[0], now_ms);
+    else if (size > 1)
+        on_command(self, message, size, now_ms);
     bytes_wipe(message, size);
     return true;
 }

@@ -59,7 +59,7 @@ static bool listen_privately(int fd, const char *path)
 /* It gets its name once it listens: who waits for the name may connect. */
 static int listen_at(const char *path)
 {
-    char early[sizeof ((struct sockaddr_un *)0)->sun_path];
+    char early[sizeof((struct sockaddr_un *)0)->sun_path];
     if ((size_t)snprintf(early, sizeof early, "%s.new", path) >= sizeof early) {
         errno = ENAMETOOLONG;
         return -1;

@@ -211,7 +211,8 @@ static void test_operator_refuses(void **state)
         "operator\n    output\n        symbology\n            x = \"1\"\n",
         "operator\n    terms_ja_file = \"/nowhere/terms\"\n",
         "operator\n\toperator_id = \"A1\"\n",
-        "operator\n    operator_id = \"A1\"\nnumber\n    min_length = \"3\"\n",
+        "operator\n    operator_id = \"A1\"\n"
+        "number\n    min_length = \"3\"\n",
         "",
     };
     char path[256], why[OPERATOR_WHY_MAX], longer[1200];
@@ -232,6 +233,9 @@ static void test_operator_refuses(void **state)
     assert_int_not_equal(operator_form_set(form, "operator_id", why), MK_OK);
     assert_int_not_equal(operator_form_set(form, "output.colour=red", why), MK_OK);
     assert_int_not_equal(operator_form_set(form, "name_ja=\xff", why), MK_OK);
+    mk_code code = MK_OK;
+    for (int i = 0; i < 100; i++) code = operator_form_set(form, "name_ja=one of too many", why);
+    assert_int_equal(code, MK_TOO_LARGE);
     operator_form_destroy(&form);
 }
 
