@@ -61,6 +61,7 @@ static int compare_part(const void *key, const void *part)
 
 const index_part *index_find(const index_view *self, const index_key *key)
 {
+    if (self->part_count == 0) return NULL;
     return bsearch(key, self->parts, self->part_count, sizeof *self->parts, compare_part);
 }
 
