@@ -91,7 +91,7 @@ static bool was_in_session(const card_link_t *self)
 }
 
 /* If the lost one was in a session, its card is unpowered first. Only then: where the reader itself hangs, the new one
- * hangs as well. */
+ * may hang as well. */
 static void replace_child(card_link_t *self)
 {
     self->pid = 0;

@@ -514,6 +514,32 @@ static void test_stuck_reader(void **state)
     assert_string_equal(state_of(b), "reading");
 }
 
+/* The next card process hangs as well: the card still isn't read by itself, and its going still ends it. */
+static void test_stuck_again(void **state)
+{
+    bench_t *b = *state;
+    to_pin(b, 3);
+    presence(b, PROBLEM_READER_STUCK, 0);
+    presence(b, PROBLEM_READER_STUCK, 0);
+    presence(b, MK_OK, 1);
+    assert_string_equal(state_of(b), "error");
+    assert_int_equal(b->orders[CARD_OPEN], 1);
+    presence(b, MK_OK, 0);
+    assert_string_equal(state_of(b), "wait");
+}
+
+/* Pressed before the new card process has looked: the card that lies there is what was meant. */
+static void test_stuck_and_pressed_early(void **state)
+{
+    bench_t *b = *state;
+    to_pin(b, 3);
+    presence(b, PROBLEM_READER_STUCK, 0);
+    assert_int_equal(act(b, "retry"), MK_OK);
+    presence(b, MK_OK, 1);
+    assert_string_equal(state_of(b), "reading");
+    assert_int_equal(b->orders[CARD_OPEN], 2);
+}
+
 static void test_network_trouble(void **state)
 {
     bench_t *b = *state;
@@ -759,6 +785,8 @@ int main(void)
         TEST(test_errors_of_the_card_wait_for_the_right_one),
         TEST(test_reader_trouble_recovers_by_itself),
         TEST(test_stuck_reader),
+        TEST(test_stuck_again),
+        TEST(test_stuck_and_pressed_early),
         TEST(test_reader_unplugged_with_the_card),
         TEST(test_network_trouble),
         TEST(test_typing),

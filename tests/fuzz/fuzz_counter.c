@@ -187,7 +187,7 @@ static void presence(void)
 {
     uint8_t b[2] = {0};
     (void)fuzz_hear(b, sizeof b);
-    if (b[1] % 3 == 0) verified = false, pin_wipe(pin);
+    if (b[1] % 3 == 0) pin_wipe(pin); /* by the child, who alone knows the session */
     counter_on_card(counter, &(card_report){.verb = CARD_PRESENCE,
                                             .problem = b[0] < 16 ? MK_OK : PROBLEM_READER_MISSING,
                                             .cards = b[1] % 3});

@@ -130,9 +130,14 @@ static void take_headers(char **rest)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static loopback_t self;
+    static metrics_t *metrics;
     static char none[] = "";
     char *text = fuzz_text(data, size), *rest = text;
     self.options.page_dir = none;
+    if (metrics == NULL) {
+        metrics = metrics_new();
+        self.options.refusals = metrics_declare(metrics, METRIC_COUNTER, "mykey_fuzz_total", "Refused.", "status");
+    }
     memcpy(self.authority, authority, sizeof authority);
     memcpy(self.token, token, sizeof token);
     action_setup();

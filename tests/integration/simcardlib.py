@@ -65,7 +65,7 @@ class Station:
     def __enter__(self):
         try:
             return self.start()
-        except AssertionError:
+        except BaseException:
             self.__exit__()
             raise
 

@@ -112,11 +112,12 @@ def test_another_card(desk, fault, code):
 
 
 def test_pulled_while_it_gets_power(desk):
-    """Still said to be there, but mute: it isn't called unreadable; the next one is read."""
-    desk.station.ask("fault remove-at power before")
+    """For a moment still said to be there, but mute: it isn't called unreadable. Not every time is that moment met."""
     mark = desk.page.mark()
-    desk.station.ask("insert card-1")
-    desk.page.wait("error/CARD_REMOVED", since=mark)
+    for _ in range(6):
+        desk.station.ask("fault remove-at power before")
+        desk.station.ask("insert card-1")
+        wait_for(lambda: desk.station.status()["fault"] == "none", "the card to be pulled", 20)
     desk.station.insert("card-2")
     desk.page.wait("pin")
     assert "CARD_UNREADABLE" not in json.dumps(desk.page.snapshots[mark:])
