@@ -51,6 +51,7 @@
 	X(TERMS_OUTDATED,       77, 0, 409, "The terms have changed. Read and accept the present ones.", "規約が変わりました。新しい規約をご確認ください。") \
 	X(LINK_LOCKED,          78, 0, 429, "Registration is locked for this card until tomorrow after several refusals.", "登録できない状態が続いたため、このカードの登録は明日まで停止しています。") \
 	X(SUSPEND_CODE_WRONG,   79, 0, 422, "The suspension code is not known.", "停止コードが正しくありません。") \
+	X(SUSPEND_LOCKED,       83, 0, 429, "Suspending by code is closed at this terminal until the next full hour after five wrong codes. Use another terminal.", "停止コードの誤りが5回続いたため、この端末での一時停止は次の正時まで受け付けません。別の端末をお使いください。") \
 	X(OPERATOR_UNKNOWN,     80, 0, 404, "No such operator.", "その事業者は登録されていません。") \
 	X(OPERATOR_KIND,        81, 0, 403, "This operator's counters can't do that.", "この事業者の窓口では行えません。") \
 	X(REASON_INVALID,       82, 0, 422, "The reason code is not known.", "理由コードが正しくありません。") \

@@ -62,6 +62,7 @@ const ERRORS = {
   STAFF_REQUIRED: ['registration', 'staff_first'],
   LINK_LOCKED: ['registration', 'tomorrow'],
   SUSPEND_CODE_WRONG: ['registration', 'check_code'],
+  SUSPEND_LOCKED: ['registration', 'next_hour'],
 
   DENIED: ['terminal', 'admin'],
   OPERATOR_UNKNOWN: ['terminal', 'admin'],

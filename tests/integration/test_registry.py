@@ -478,7 +478,7 @@ def test_guessing_codes_closes_the_terminal_for_the_hour(world, holder):
         with refused("SUSPEND_CODE_WRONG"):
             world.suspend(f"{secrets.randbelow(10**16):016}", terminal="t-guess")
     for _ in range(2):
-        with refused("BUSY"):
+        with refused("SUSPEND_LOCKED"):
             world.suspend(holder.created.suspend_code, terminal="t-guess")
     assert '"event":"suspend_refused"' in world.process.text()
     world.suspend(holder.created.suspend_code)  # at another terminal

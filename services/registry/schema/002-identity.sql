@@ -208,7 +208,7 @@ BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(p_terminal, 0));
     IF EXISTS (SELECT FROM suspend_refusal
                 WHERE terminal_id = p_terminal AND refused_hour = v_hour AND refusals >= 5) THEN
-        code := 'BUSY';
+        code := 'SUSPEND_LOCKED';
         RETURN;
     END IF;
     SELECT holder_id INTO v_holder FROM suspend_code WHERE suspend_hash = ANY (p_hashes);
