@@ -120,7 +120,7 @@ def story():
 
 
 def browser():
-    return pytest("tests/browser")
+    return pytest("tests/browser", at_once=2)
 
 
 def container():

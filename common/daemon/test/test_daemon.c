@@ -345,7 +345,7 @@ static void test_bad_reload_keeps_values(void **state)
 {
     tiny *t = *state;
     START(t);
-    await(t, "\"event\":\"started\"");
+    await(t, "\"event\":\"ready_changed\",\"detail\":\"database\",\"state\":\"ready\"");
     write_conf(t, "tiny\n    word = overlong-word\nlog\n    level = error\n");
     kill(t->pid, SIGHUP);
     await(t, "\"event\":\"reload_refused\",\"detail\":\"mykey-tiny: setting tiny.word from file ");
