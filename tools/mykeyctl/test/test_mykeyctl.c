@@ -211,8 +211,8 @@ static void test_operator_refuses(void **state)
         "operator\n    output\n        symbology\n            x = \"1\"\n",
         "operator\n    terms_ja_file = \"/nowhere/terms\"\n",
         "operator\n\toperator_id = \"A1\"\n",
-        "operator\n    operator_id = \"A1\"\n"
-        "number\n    min_length = \"3\"\n",
+        ("operator\n    operator_id = \"A1\"\n"
+         "number\n    min_length = \"3\"\n"),
         "",
     };
     char path[256], why[OPERATOR_WHY_MAX], longer[1200];
