@@ -43,7 +43,7 @@ static mk_code start(daemon_t *daemon, loader_t **ret_loader)
 int main(int argc, char **argv)
 {
     const conf_table table = {rows, sizeof rows / sizeof *rows};
-    const daemon_spec spec = {"mykey-jpki-revocation", "jpki-revocation", &table, 1, .serves_many = false};
+    const daemon_spec spec = {"mykey-jpki-revocation", "jpki-revocation", &table, 1, .serves_many = true};
     int status = 1;
     loader_t *loader = NULL;
     daemon_t *daemon = daemon_new(&spec, argc, argv, &status);

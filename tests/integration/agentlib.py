@@ -377,11 +377,16 @@ def clear(one):
     for card in ("card-1", "card-2"):
         one.station.ask(f"unblock {card}")
     one.platform.bends.clear()
-    one.page.act("next")
-    one.page.act("cancel")
-    wait_for(lambda: one.page.now["state"] == "wait" or not one.page.act("next"), "a free counter", 20)
-    one.page.wait("wait")
+    wait_for(lambda: is_free(one), "a free counter", 20)
     one.station.ask("log clear")
+
+
+def is_free(one):
+    """That the card has gone may be seen after any of these."""
+    if one.page.now["state"] != "wait":
+        one.page.act("next")
+        one.page.act("cancel")
+    return one.page.now["state"] == "wait"
 
 
 def judge_commands(station, entries):

@@ -60,7 +60,7 @@ class Station:
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
-        return self.process.wait(10)
+        return self.process.wait(30)  # pcscd may have to be killed
 
     def __enter__(self):
         try:
