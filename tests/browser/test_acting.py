@@ -2,12 +2,11 @@
 """What the page sends, by keyboard alone, and how it behaves when the agent refuses, is slow or goes away."""
 
 import threading
-import time
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from counter_driver import HAND_S
+from counter_driver import HAND_S, SCANNER_S
 from snapshots import CITY, STATES, TERMS, error, number, snap
 from test_messages import TABLES
 
@@ -261,9 +260,7 @@ def test_digits_that_overtake_each_other_begin_the_entry_again(page, agent):
     page.begin(PIN)
     taking = taking_pin(agent)
     script(agent, {**taking, "pin_digit": lambda body: gate.wait(5) and taking["pin_digit"](body)})
-    for digit in "123":
-        page.press_keys(digit)
-        time.sleep(HAND_S)
+    page.strike("123", HAND_S)
     gate.set()
     page.wait("begun again", lambda facts: JA["pin.hurried"] in page.text("resident") and facts["entered"] == "0")
     assert names(agent) == ["pin_digit", "pin_clear"]
@@ -273,7 +270,7 @@ def test_digits_that_overtake_each_other_begin_the_entry_again(page, agent):
 def test_a_scanner_never_makes_a_try(page, agent):
     page.begin(PIN)
     script(agent, {**taking_pin(agent), "pin_submit": pin_submit(agent, STATES["working"])})
-    page.press_keys("9", "7", "8", "4", "1", "2", "3", "4", "5", Keys.ENTER)
+    page.strike(["9", "7", "8", "4", "1", "2", "3", "4", "5", Keys.ENTER], SCANNER_S)
     page.wait("cleared", lambda facts: JA["pin.hurried"] in page.text("resident") and facts["entered"] == "0")
     assert page.state == "pin" and "pin_submit" not in names(agent)
     page.type_pin("1234")
