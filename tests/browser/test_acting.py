@@ -2,6 +2,7 @@
 """What the page sends, by keyboard alone, and how it behaves when the agent refuses, is slow or goes away."""
 
 import threading
+import time
 
 import pytest
 from selenium.webdriver.common.keys import Keys
@@ -267,11 +268,19 @@ def test_digits_that_overtake_each_other_begin_the_entry_again(page, agent):
     page.type_pin("1234", submit=False)
 
 
+def is_quiet(agent):
+    """Nothing more comes of what was done."""
+    before = len(agent.actions)
+    time.sleep(0.5)
+    return len(agent.actions) == before
+
+
 def test_a_scanner_never_makes_a_try(page, agent):
     page.begin(PIN)
     script(agent, {**taking_pin(agent), "pin_submit": pin_submit(agent, STATES["working"])})
     page.strike(["9", "7", "8", "4", "1", "2", "3", "4", "5", Keys.ENTER], SCANNER_S)
     page.wait("cleared", lambda facts: JA["pin.hurried"] in page.text("resident") and facts["entered"] == "0")
+    page.wait("quiet", lambda _: is_quiet(agent))
     assert page.state == "pin" and "pin_submit" not in names(agent)
     page.type_pin("1234")
     page.wait_state("working")
