@@ -34,6 +34,11 @@ class ControlError(Exception):
     """The card simulator said no."""
 
 
+def heed_interrupts():
+    """Tests run in the background of a shell begin with SIGINT ignored, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Station:
     """`with Station(cards) as station:` runs until the end of the block and leaves nothing behind. insert: a card that lies
     on the reader from the beginning."""
@@ -51,7 +56,7 @@ class Station:
         command = [ROOT / "tools/pcscd/run.sh", self.folder, "--", SIMCARD, "--cards", self.cards, "--control",
                    self.control, *(["--insert", self.first] if self.first else [])]
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=heed_interrupts)
         wait_for(lambda: self.process.poll() is not None or self.control.exists(), "the simulated card", 10)
         assert self.process.poll() is None, (self.folder / "log").read_text()
         if self.first:
