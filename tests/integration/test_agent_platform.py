@@ -285,6 +285,7 @@ def test_town_hall(alone):
         seen = hall.tap()
         assert seen["purpose"] == "show_id" and seen["id"] == {"mykey_id": "MY123456"}
         hall.page.must("next")
+        hall.page.wait("wait")
         assert hall.page.act("suspend", code="1234") == "SUSPEND_CODE_WRONG"
         hall.page.must("suspend", code="1234 5678-9012 3456")
         assert hall.page.wait("done")["purpose"] == "suspend"
