@@ -37,6 +37,7 @@ struct checker {
     int tick_timer, start_timer; /* -1 = not armed */
     uint64_t next_id;
     anchors_t *anchors;                      /* the newest that agree with their pins */
+    bool has_new_roots;                      /* that no parser was started with yet */
     uint64_t anchors_as_seen, index_as_seen; /* fingerprints */
     unsigned failures;                       /* starts that came to nothing, in a row */
     child_t current, candidate;
@@ -160,6 +161,7 @@ static void start_later(checker_t *self)
 static void start_candidate(checker_t *self)
 {
     (void)forget(self, &self->candidate);
+    self->has_new_roots = false;
     self->index_as_seen = anchors_file_fingerprint(self->options.index);
     metric_inc(self->starts);
     if (!child_start(&self->candidate, self->program_fd, self->anchors, self->options.index)) {
@@ -339,7 +341,8 @@ static int on_tick(zloop_t *loop, int timer, void *arg)
     uint64_t now_ms = clock_mono_ms();
     end_hanging(self, now_ms);
     drop_late(self, now_ms);
-    bool changed = look_at_anchors(self) || anchors_file_fingerprint(self->options.index) != self->index_as_seen;
+    self->has_new_roots |= look_at_anchors(self);
+    bool changed = self->has_new_roots || anchors_file_fingerprint(self->options.index) != self->index_as_seen;
     if (changed && !is_starting(self)) start_candidate(self);
     tell_state(self);
     return 0;

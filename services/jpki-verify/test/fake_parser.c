@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For the test of the checker: speaks as mykey-jpki-parser does, passes every certificate, and obeys some: "CRASH"
  * dies, "HANG" never answers, "WRONG" answers another id, "EXPIRED" is expired, "NOBODY" passes without a name.
- * The index holds a thisUpdate as text, and a nextUpdate where it isn't far; "DIE" ends the parser. */
+ * The index holds a thisUpdate as text, and a nextUpdate where it isn't far; "DIE" ends the parser, "SLOW" makes it
+ * late. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ static void take_index(int fd)
     char text[64] = {0};
     if (read(fd, text, sizeof text - 1) < 0) _exit(1);
     if (strcmp(text, "DIE") == 0) _exit(1);
+    if (strstr(text, "SLOW") != NULL) sleep(3);
     char *end;
     long update = strtol(text, &end, 10), next = strtol(end, NULL, 10);
     ready.has_index = update > 0;

@@ -328,6 +328,17 @@ static void new_roots_take_over(void **state)
     for (int i = 0; i < 40; i++) assert_int_equal(self->answers[i], CHECK_PASSED);
 }
 
+/* A parser that was started with the old ones is still on its way: the new ones are not forgotten over it. */
+static void roots_that_change_during_a_start(void **state)
+{
+    bench_t *self = *state;
+    run_until(self, is_ready);
+    write_index(self, "5000 SLOW");
+    run_until(self, has_started_twice);
+    write_roots(self, (const char *const[]){"auth-1.der", "auth-2.der"}, 2);
+    run_until(self, knows_another_root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +350,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(damaged_index_leaves_the_one_in_use, setup, teardown),
         cmocka_unit_test_setup_teardown(ended_index_may_go, setup, teardown),
         cmocka_unit_test_setup_teardown(new_roots_take_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(roots_that_change_during_a_start, setup, teardown),
         cmocka_unit_test_setup_teardown(hopeless_starts_become_rare, setup, teardown),
     };
     log_open("jpki-verify", "test", LEVEL_ERROR);
